@@ -1,0 +1,32 @@
+"""Assessment: what is wrong, what is unsafe, which causes are likely, what keeps it so, what to measure next."""
+
+from carnallite.assessment.assess import assess, assess_all
+from carnallite.assessment.values import (
+    Alert,
+    Assessment,
+    Explained,
+    JointCauses,
+    NextTest,
+    Provenance,
+    RankedCause,
+    RankedFactor,
+    Reason,
+    Result,
+    States,
+)
+
+__all__ = [
+    "Alert",
+    "Assessment",
+    "Explained",
+    "JointCauses",
+    "NextTest",
+    "Provenance",
+    "RankedCause",
+    "RankedFactor",
+    "Reason",
+    "Result",
+    "States",
+    "assess",
+    "assess_all",
+]

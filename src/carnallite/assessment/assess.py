@@ -1,0 +1,348 @@
+"""Readings -> assessments: rules first, then causes. One patient is a population of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from carnallite.assessment.columns import Columns, evaluate, finding
+from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
+from carnallite.assessment.infer import network
+from carnallite.assessment.next_test import next_tests
+from carnallite.assessment.panel import Panel, panel
+from carnallite.assessment.tell import facts_for, facts_of_finding, shown
+from carnallite.assessment.values import (
+    Alert,
+    Assessment,
+    Explained,
+    JointCauses,
+    Provenance,
+    RankedCause,
+    RankedFactor,
+    Reason,
+    Result,
+    State,
+    States,
+)
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analyte, analytes
+from carnallite.record import Issue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carnallite.assessment.infer import Posterior
+    from carnallite.record import Observation, Reading
+
+SCHEMA = "carnallite.assessment/1"
+_LISTED = 0.01  # a cause less probable than this is not listed
+_CLEAR = 0.5
+_APART = 1.5  # the first cause must be this many times as probable as the second to be told apart
+_STATES: dict[str, tuple[str, str]] = {
+    "magnesium": ("hypomagnesemia", "hypermagnesemia"),
+    "potassium": ("hypokalemia", "hyperkalemia"),
+    "calcium": ("hypocalcemia", "hypercalcemia"),
+}
+_KEY_RESULTS = (
+    "serum_magnesium", "ionized_magnesium", "serum_potassium", "blood_potassium", "serum_calcium", "ionized_calcium",
+    "corrected_calcium", "serum_phosphate", "serum_sodium", "serum_chloride", "serum_bicarbonate",
+    "serum_creatinine", "egfr", "serum_albumin", "fractional_excretion_magnesium", "urine_magnesium",
+    "urine_magnesium_24h", "urine_potassium", "urine_potassium_creatinine_ratio", "urine_calcium_24h",
+    "urine_calcium_creatinine_ratio", "urine_chloride", "urine_sodium", "pth", "vitamin_d_25",
+    "plasma_renin_activity", "plasma_renin_concentration", "serum_aldosterone", "serum_glucose", "anion_gap",
+    "blood_ph", "qtc_interval", "stoma_output_24h", "body_weight",
+)  # fmt: skip
+
+
+def assess(reading: Reading, *, version: str = "") -> Assessment:
+    """Return what is wrong, unsafe, likely, and worth measuring, for one patient.
+
+    Examples
+    --------
+    >>> from carnallite.record import read_record  # doctest: +SKIP
+    >>> assess(read_record("bundle.json")).states.magnesium  # doctest: +SKIP
+    'low'
+    """
+    return assess_all([reading], version=version)[0]
+
+
+def assess_all(readings: Sequence[Reading], *, version: str = "") -> list[Assessment]:
+    """Return the assessment of every reading; nobody's depends on the others.
+
+    Raises
+    ------
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    everybody = panel(reading.timeline for reading in readings)
+    return [_assessment(reading, everybody, row, version) for row, reading in enumerate(readings)]
+
+
+def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> Assessment:
+    timeline = reading.timeline
+    columns, posterior = everybody.columns, everybody.posterior
+    states = {ion: _state(ion, columns, row) for ion in _STATES}
+    alerts = _alerts(everybody, row)
+    is_disordered = any(state in {"low", "high"} for state in states.values())
+    withheld = _is_withheld(alerts, columns, row)
+    causes = () if withheld else _causes(columns, posterior, row, is_disordered=is_disordered)
+    issues = list(reading.issues)
+    if withheld:
+        what = "The causes are not ranked while the sample is in doubt."
+        issues.append(Issue("ranking_withheld", "assessment", what, "Repeat the sample."))
+    tests = next_tests(columns, posterior, row)
+    return Assessment(
+        schema=SCHEMA,
+        index=timeline.index,
+        states=States(**states),
+        emergencies=alerts["emergency"],
+        unsafe=alerts["unsafe"],
+        samples=alerts["sample"],
+        causes=causes,
+        factors=_factors(everybody, row),
+        joint=() if withheld else _joint(posterior, row),
+        balance=None,
+        fit=None,
+        plans=(),
+        forecast=None,
+        magnesium_explains=_explained(everybody, row, states),
+        next_tests=tests,
+        cannot_tell=_cannot_tell(causes, states, is_disordered=is_disordered),
+        missing=_missing(columns, row, states),
+        issues=tuple(issues),
+        results=_results(columns, row),
+        provenance=Provenance(
+            version=version, model=None, library=None, record=f"sha256:{timeline.digest}" if timeline.digest else "",
+            knowledge=f"{len(knowledge().causes)} causes, {len(knowledge().statements)} statements",
+        ),
+    )  # fmt: skip
+
+
+def _state(ion: str, columns: Columns, row: int) -> State:
+    low, high = (finding(id, columns)[row] for id in _STATES[ion])
+    if low == PRESENT:
+        return "low"
+    if high == PRESENT:
+        return "high"
+    measured = any(one.latest(id) for one in [columns.people[row]] for id in _MEASURES[ion])
+    return "normal" if measured and low == ABSENT and high == ABSENT else "unknown"
+
+
+_MEASURES = {
+    "magnesium": ("serum_magnesium",),
+    "potassium": ("serum_potassium", "blood_potassium"),
+    "calcium": ("serum_calcium", "ionized_calcium", "corrected_calcium"),
+}
+
+
+def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
+    """Return the rules that hold, and those that cannot be decided although they matter."""
+    found: dict[str, list[tuple[int, Alert]]] = {"emergency": [], "unsafe": [], "sample": []}
+    columns = everybody.columns
+    for rule in knowledge().rules.values():
+        truth = everybody.rules[rule.id][row]
+        why = facts_for(rule.when, columns, row) if truth == PRESENT else ()
+        alert = Alert(
+            id=rule.id, summary=rule.summary, do=rule.do, why=why, statements=rule.statements, source=rule.source
+        )
+        if truth == PRESENT:
+            found[rule.kind].append((rule.rank, alert))
+        elif truth == UNKNOWN and rule.asks_when and evaluate(rule.asks_when, columns)[row] == PRESENT:
+            names = " and ".join(analyte(id).name for id in rule.ask if not _is_current(columns.people[row], id))
+            if names:
+                open_ = Alert(
+                    id=rule.id, summary=f"Cannot be checked: {rule.summary[0].lower()}{rule.summary[1:]}",
+                    do=f"Measure {names} first.", why=facts_for(rule.asks_when, columns, row),
+                    statements=rule.statements, source=rule.source,
+                )  # fmt: skip
+                found[rule.kind].append((rule.rank, open_))
+    return {kind: tuple(alert for _, alert in sorted(pairs, key=lambda p: (p[0], p[1].id))) for kind, pairs in found.items()}
+
+
+def _is_current(person: Facts, quantity: str) -> bool:
+    low, high = person.current(quantity)
+    return not (np.isinf(low) and np.isinf(high))
+
+
+def _is_withheld(alerts: dict[str, tuple[Alert, ...]], columns: Columns, row: int) -> bool:
+    """Return whether the sample is so doubtful that a ranking would mislead; an ECG change overrides the doubt."""
+    doubtful = any(alert.id == "edta_contamination_suspected" for alert in alerts["sample"])
+    return doubtful and columns.people[row].recorded("ecg_hyperkalemia") != PRESENT
+
+
+def _causes(
+    columns: Columns, posterior: Posterior, row: int, *, is_disordered: bool
+) -> tuple[RankedCause, ...]:
+    net = network()
+    ranked: list[RankedCause] = []
+    for number in np.argsort(-posterior.marginal[row], kind="stable"):
+        probability = float(posterior.marginal[row, number])
+        if probability < _LISTED:
+            break
+        ranked.append(_cause(net.causes[number], int(number), probability, columns, posterior, row))
+    empty = float(posterior.joint[row, 0])
+    if empty >= _LISTED:
+        name = "None of the causes that we know" if is_disordered else "No cause: nothing is out of range"
+        id: Literal["other", "none"] = "other" if is_disordered else "none"
+        ranked.append(RankedCause(id=id, name=name, probability=round(empty, 4), basis="inferred"))
+    return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
+
+
+def _cause(
+    id: str, number: int, probability: float, columns: Columns, posterior: Posterior, row: int
+) -> RankedCause:
+    item = knowledge().causes[id]
+    net = network()
+    prior = item.priors[posterior.matched[row, number]]
+    reasons: list[Reason] = []
+    against: list[Reason] = []
+    if prior.when:
+        told = "; ".join(facts_for(prior.when, columns, row)) or prior.because
+        statement = item.statements[0] if item.statements else None
+        reasons.append(Reason(fact=told, statement=statement, source=prior.source, status=prior.status))
+    for clue in item.clues:
+        column = net.findings.index(clue.finding)
+        strength, background = clue.probability, net.background[column]
+        ratio = (1 - (1 - background) * (1 - strength)) / background
+        state = posterior.state[row, column]
+        if state == PRESENT and ratio > 1.5:
+            told = _as_fact(clue.finding, columns, row)
+            reasons.append(
+                Reason(fact=told, statement=clue.statement or None, likelihood_ratio=round(float(ratio), 1),
+                       source=clue.source, status=clue.status)  # fmt: skip
+            )
+        elif state == ABSENT and strength > 0.4:
+            told = _as_fact(clue.finding, columns, row)
+            against.append(
+                Reason(fact=told, statement=clue.statement or None, likelihood_ratio=round(1 - strength, 2),
+                       source=clue.source, status=clue.status)  # fmt: skip
+            )
+    return RankedCause(
+        id=id, name=item.name, probability=round(probability, 4), basis="recorded" if prior.when and prior.because else "inferred",
+        because=item.mechanism, for_=tuple(reasons), against=tuple(against), statements=item.statements,
+    )  # fmt: skip
+
+
+def _as_fact(id: str, columns: Columns, row: int) -> str:
+    name = knowledge().findings[id].name
+    told = facts_of_finding(id, columns, row)
+    is_present = columns.findings[id][row] == PRESENT
+    head = name if is_present else f"Not: {name[0].lower()}{name[1:]}"
+    details = [one for one in told if one != head]
+    return f"{head}: {'; '.join(details[:3])}" if details else head
+
+
+def _joint(posterior: Posterior, row: int) -> tuple[JointCauses, ...]:
+    net = network()
+    order = np.argsort(-posterior.joint[row], kind="stable")[:5]
+    found = []
+    for number in order:
+        probability = float(posterior.joint[row, number])
+        members = posterior.candidates[row][posterior.sets[number]]
+        if probability >= 0.05 and len(members):
+            names = tuple(sorted(net.causes[member] for member in members))
+            found.append(JointCauses(causes=names, probability=round(probability, 4)))
+    return tuple(found)
+
+
+def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
+    net = network()
+    ranked: list[RankedFactor] = []
+    for factor in knowledge().factors.values():
+        chances, matched = everybody.factors[factor.id]
+        probability = float(chances[row])
+        prior = factor.priors[matched[row]]
+        reasons: tuple[Reason, ...] = ()
+        if prior.when:
+            statement = factor.statements[0] if factor.statements else None
+            reasons = tuple(
+                Reason(fact=fact, statement=statement, source=prior.source, status=prior.status)
+                for fact in facts_for(prior.when, everybody.columns, row)
+            )
+        by_cause = 1.0
+        for cause in factor.causes:
+            by_cause *= 1 - float(everybody.posterior.marginal[row, net.causes.index(cause)])
+        if factor.causes and 1 - by_cause > probability:
+            probability = 1 - by_cause
+            reasons = (Reason(fact=f"Probability of an inherited cause {probability:.0%}"),)
+        if probability >= 0.2:
+            ranked.append(
+                RankedFactor(id=factor.id, name=factor.name, probability=round(probability, 4), for_=reasons)
+            )
+    return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
+
+
+def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explained:
+    """Return how probably the magnesium disorder is a cause of the others, given the other causes."""
+    links = {("potassium", "low"): "magnesium_to_potassium", ("potassium", "high"): "high_magnesium_to_potassium",
+             ("calcium", "low"): "magnesium_to_calcium"}  # fmt: skip
+    answers: dict[str, float | None] = {"potassium": None, "calcium": None}
+    for ion in answers:
+        if states[ion] in {"low", "high"}:
+            link = links.get((ion, states[ion]))
+            answers[ion] = _linked(link, everybody, row) if link else 0.0
+    return Explained(**answers)
+
+
+def _linked(id: str, everybody: Panel, row: int) -> float:
+    link = knowledge().links[id]
+    alone = float(everybody.links[id][0][row])
+    posterior = everybody.posterior
+    net = network()
+    column = net.findings.index(link.effect)
+    spared = np.log1p(-net.strength[posterior.candidates[row], column])
+    unexplained = (1 - net.background[column]) * np.exp(posterior.sets.astype(float) @ spared)
+    fired = alone / (1 - (1 - alone) * unexplained)
+    return round(float(posterior.joint[row] @ fired), 4)
+
+
+def _cannot_tell(causes: tuple[RankedCause, ...], states: dict[str, State], *, is_disordered: bool) -> bool:
+    if not is_disordered:
+        return all(state == "unknown" for state in states.values())
+    if not causes or causes[0].id == "other":
+        return True
+    second = causes[1].probability if len(causes) > 1 else 0.0
+    return causes[0].probability < _CLEAR and causes[0].probability < _APART * second
+
+
+def _missing(columns: Columns, row: int, states: dict[str, State]) -> tuple[str, ...]:
+    """Return what was not measured, or not lately, and is needed for a decision."""
+    person = columns.people[row]
+    wanted = [_MEASURES[ion][0] for ion, state in states.items() if state == "unknown"]
+    if not _is_current(person, "serum_creatinine") and not _is_current(person, "egfr"):
+        wanted.append("serum_creatinine")
+    found = [analyte(id).name for id in wanted]
+    for id in ("serum_magnesium", "serum_potassium"):
+        one = person.latest(id)
+        if one is not None and not _is_current(person, id):
+            age = "undated" if one.time is None else f"{(person.timeline.index - one.time).days} days old"
+            found.append(f"{analyte(id).name}, fresh (the last is {age})")
+    return tuple(dict.fromkeys(found))
+
+
+def _results(columns: Columns, row: int) -> tuple[Result, ...]:
+    person = columns.people[row]
+    found = []
+    for id in _KEY_RESULTS:
+        one = person.latest(id, preliminary=True) if id in analytes() else None
+        if one is not None:
+            found.append(_result(one, person))
+    return tuple(found)
+
+
+def _result(one: Observation, person: Facts) -> Result:
+    item = analyte(one.quantity)
+    low, high = person.reference(one.quantity)
+    value_low = -np.inf if one.low is None else one.low
+    value_high = np.inf if one.high is None else one.high
+    flag: Literal["L", "H", "", "?"] = "L" if value_high < low else "H" if value_low > high else ""
+    if not flag and (value_low < low or value_high > high) and not (np.isinf(low) and np.isinf(high)):
+        flag = "?"
+    age = None if one.time is None else round((person.timeline.index - one.time).total_seconds() / 3600, 1)
+    ends = [item.show(end) for end in (low, high) if np.isfinite(end)]
+    reference = " to ".join(ends) if len(ends) == 2 else (f"< {ends[0]}" if ends and np.isfinite(high) else "".join(f"> {e}" for e in ends))
+    return Result(
+        id=one.quantity, name=item.name, short=item.short, value=shown(one), us=shown(one, "us"), flag=flag,
+        time=one.time, age_h=age, reference=reference, note=", ".join(one.remarks),
+    )  # fmt: skip

@@ -1,0 +1,227 @@
+"""Expressions of the data files, compiled to columns over patients. One patient is a column of length one.
+
+The logic is Kleene's: absent 0, unknown 1, present 2; *and* is the minimum, *or* the maximum, *not* 2 minus.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from carnallite.assessment.facts import ABSENT, NAMED, NUMBERS, PRESENT, UNKNOWN, Facts
+from carnallite.errors import DataFileError, did_you_mean
+from carnallite.knowledge import knowledge
+from carnallite.knowledge.expression import parse
+from carnallite.quantity import analytes, units_agree
+from carnallite.record import membership
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Truth = NDArray[np.int8]
+    Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+Key = tuple[str, ...]
+_OF_QUANTITIES = frozenset({"reported", "current", "rise"})
+_UNITS = {"days_on": "d", "days_with": "d", "dose_of": "mg/d"}
+_LEVELS = frozenset({"low", "normal", "high"})
+
+
+class Columns:
+    """Every column that a set of expressions needs, filled once from timelines."""
+
+    def __init__(self, people: Sequence[Facts]) -> None:
+        self.people = people
+        self.size = len(people)
+        self._numbers: dict[Key, Bounds] = {}
+        self._truths: dict[Key, Truth] = {}
+        self.findings: dict[str, Truth] = {}
+        self.memo: dict[str, Truth] = {}
+
+    def numbers(self, kind: str, name: str) -> Bounds:
+        """Return the bounds of a number for everybody."""
+        found = self._numbers.get((kind, name))
+        if found is None:
+            found = self._numbers[kind, name] = self._fill(kind, name)
+        return found
+
+    def truth(self, *key: str) -> Truth:
+        """Return a fact for everybody."""
+        found = self._truths.get(key)
+        if found is None:
+            found = self._truths[key] = self._ask(*key)
+        return found
+
+    def _fill(self, kind: str, name: str) -> Bounds:
+        if name == "age":
+            ages = np.array([np.nan if one.age is None else one.age for one in self.people])
+            unknown = np.isnan(ages)
+            return np.where(unknown, -np.inf, ages), np.where(unknown, np.inf, ages)
+        ask = NUMBERS[kind]
+        pairs = np.array([ask(one, name) for one in self.people], dtype=np.float64).reshape(self.size, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def _ask(self, function: str, *names: str) -> Truth:
+        if function == "taking_by":
+            answers = [one.taking(names[0], names[1]) for one in self.people]
+        elif function.startswith("remark_"):
+            answers = [one.is_remarked(names[0], function.removeprefix("remark_")) for one in self.people]
+        else:
+            ask = NAMED[function]
+            answers = [ask(one, names[0]) for one in self.people]
+        return np.array(answers, dtype=np.int8)
+
+
+def evaluate(text: str, columns: Columns) -> Truth:
+    """Return for everybody whether an expression holds.
+
+    Raises
+    ------
+    DataFileError
+        It names something that does not exist, or compares different units.
+    """
+    found = columns.memo.get(text)
+    if found is None:
+        found = columns.memo[text] = _truth(parse(text), columns)
+    return found
+
+
+def _truth(tree: ast.expr, columns: Columns) -> Truth:
+    match tree:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return np.minimum.reduce([_truth(part, columns) for part in parts])
+        case ast.BoolOp(op=ast.Or(), values=parts):
+            return np.maximum.reduce([_truth(part, columns) for part in parts])
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            return (PRESENT - _truth(part, columns)).astype(np.int8)
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _compared(left, op, right, columns)
+        case ast.Name(id=name):
+            return finding(name, columns)
+        case ast.Call(func=ast.Name(id=function), args=arguments):
+            return _called(function, arguments, columns)
+    raise DataFileError("expression", f"`{ast.unparse(tree)}` is neither true nor false.", "Compare it.")
+
+
+def finding(id: str, columns: Columns) -> Truth:
+    """Return for everybody whether a finding is present.
+
+    Raises
+    ------
+    DataFileError
+        There is no such finding.
+    """
+    found = columns.findings.get(id)
+    if found is not None:
+        return found
+    item = knowledge().findings.get(id)
+    if item is None:
+        raise DataFileError("expression", f"`{id}` is no finding.", did_you_mean(id, knowledge().findings))
+    present = evaluate(item.present, columns)
+    if item.absent:
+        absent = evaluate(item.absent, columns)
+        answer = np.where(present == PRESENT, PRESENT, np.where(absent == PRESENT, ABSENT, UNKNOWN)).astype(np.int8)
+    else:
+        answer = present
+    columns.findings[id] = answer
+    return answer
+
+
+def _called(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
+    if function == "known":
+        low, high = _numbers(arguments[0], columns)
+        return np.where(np.isinf(low) & np.isinf(high), ABSENT, PRESENT).astype(np.int8)
+    names = tuple(ast.unparse(argument) for argument in arguments)
+    if function in _LEVELS:
+        return _level(function, names[0], columns)
+    _check_call(function, names)
+    return columns.truth(function, *names)
+
+
+def _level(level: str, quantity: str, columns: Columns) -> Truth:
+    """Return whether the newest result lies below, within or above its interval."""
+    if quantity not in analytes():
+        raise DataFileError("expression", f"`{quantity}` is no analyte.", did_you_mean(quantity, analytes()))
+    low, high = columns.numbers("value", quantity)
+    below, above = columns.numbers("reference", quantity)
+    unknown = np.isinf(low) & np.isinf(high)
+    is_low = np.where(high < below, PRESENT, np.where(low >= below, ABSENT, UNKNOWN))
+    is_high = np.where(low > above, PRESENT, np.where(high <= above, ABSENT, UNKNOWN))
+    is_low = np.where(unknown, UNKNOWN, is_low)
+    is_high = np.where(unknown, UNKNOWN, is_high)
+    if level == "normal":
+        return (PRESENT - np.maximum(is_low, is_high)).astype(np.int8)
+    return (is_low if level == "low" else is_high).astype(np.int8)
+
+
+def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, columns: Columns) -> Truth:
+    _check_units(left, right)
+    low, high = _numbers(left, columns)
+    other_low, other_high = _numbers(right, columns)
+    match op:
+        case ast.Lt():
+            yes, no = high < other_low, low >= other_high
+        case ast.LtE():
+            yes, no = high <= other_low, low > other_high
+        case ast.Gt():
+            yes, no = low > other_high, high <= other_low
+        case _:
+            yes, no = low >= other_high, high < other_low
+    unknown = np.isinf(low) & np.isinf(high)
+    return np.where(unknown, UNKNOWN, np.where(yes, PRESENT, np.where(no, ABSENT, UNKNOWN))).astype(np.int8)
+
+
+def _numbers(tree: ast.expr, columns: Columns) -> Bounds:
+    match tree:
+        case ast.Name(id="age"):
+            return columns.numbers("value", "age")
+        case ast.Name(id=name) if name in analytes():
+            return columns.numbers("value", name)
+        case ast.Name(id=name) if name in knowledge().thresholds:
+            constant = np.full(columns.size, knowledge().thresholds[name].value)
+            return constant, constant
+        case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name)]) if function in NUMBERS:
+            _check_call(function, (name,))
+            return columns.numbers(function, name)
+    text = ast.unparse(tree)
+    near = did_you_mean(text, [*analytes(), *knowledge().thresholds])
+    raise DataFileError("expression", f"`{text}` is no number.", near)
+
+
+def _unit(tree: ast.expr) -> str:
+    match tree:
+        case ast.Name(id="age"):
+            return "a"
+        case ast.Name(id=name) if name in analytes():
+            return analytes()[name].unit
+        case ast.Name(id=name) if name in knowledge().thresholds:
+            return knowledge().thresholds[name].unit
+        case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name)]):
+            return _UNITS.get(function) or (analytes()[name].unit if name in analytes() else "")
+    return ""
+
+
+def _check_units(left: ast.expr, right: ast.expr) -> None:
+    """Refuse to compare numbers of different units; thresholds stand in the canonical unit of what they bound."""
+    first, second = _unit(left), _unit(right)
+    if first and second and not units_agree(first, second):
+        what = f"`{ast.unparse(left)}` is in {first}, `{ast.unparse(right)}` in {second}."
+        raise DataFileError("expression", what, "Give the threshold in the canonical unit.")
+
+
+def _check_call(function: str, names: tuple[str, ...]) -> None:
+    if function in _OF_QUANTITIES or function.startswith("remark_"):
+        pool: object = analytes()
+    elif function in {"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}:
+        pool = {group for groups in membership().values() for group in groups}
+    elif function in {"recorded", "acute", "past", "denied", "family", "days_with"}:
+        pool = knowledge().conditions
+    else:
+        raise DataFileError("expression", f"`{function}` is no function.", did_you_mean(function, [*NAMED, *NUMBERS]))
+    if names[0] not in pool:  # type: ignore[operator]
+        near = did_you_mean(names[0], pool)  # type: ignore[arg-type]
+        raise DataFileError("expression", f"`{function}({names[0]})`: no such name.", near)

@@ -1,0 +1,264 @@
+"""One timeline -> the numbers and yes-no facts that expressions in data files ask for.
+
+A number is an interval (low, high); unknown is (-inf, inf). A fact is 0 absent, 1 unknown, 2 present.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analytes
+from carnallite.record import implied, membership
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from carnallite.record import Condition, Exposure, Observation, Timeline
+
+ABSENT, UNKNOWN, PRESENT = 0, 1, 2
+Interval = tuple[float, float]
+NOTHING: Interval = (-math.inf, math.inf)
+_DAY = 24.0
+
+
+def _limit(id: str) -> float:
+    """Return the value of a time threshold [h]."""
+    threshold = knowledge().thresholds[id]
+    return threshold.value * (_DAY if threshold.unit == "d" else 1.0)
+
+
+@cache
+def _windows() -> dict[str, tuple[timedelta, timedelta]]:
+    """Return, for each analyte, how long a result counts for causes and for safety."""
+    return {
+        id: (timedelta(days=one.validity.informative_d), timedelta(hours=one.validity.current_h))
+        for id, one in analytes().items()
+    }
+
+
+class Facts:
+    """What one record says, looked up by the functions of the expression language."""
+
+    __slots__ = ("_conditions", "_drugs", "_procedures", "_results", "age", "lists_drugs", "sex", "timeline")
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.age = timeline.age()
+        self.sex = timeline.patient.sex
+        self._results: dict[str, list[Observation]] = {}
+        for observation in timeline.observations:
+            self._results.setdefault(observation.quantity, []).append(observation)
+        self._drugs: dict[str, list[Exposure]] = {}
+        groups = membership()
+        for exposure in timeline.exposures:
+            for group in groups.get(exposure.ingredient, (exposure.ingredient,)):
+                self._drugs.setdefault(group, []).append(exposure)
+        self.lists_drugs = any(one.status in {"current", "stopped"} for one in timeline.exposures)
+        self._conditions: dict[str, list[Condition]] = {}
+        wider = implied()
+        for condition in timeline.conditions:
+            named = wider.get(condition.condition, (condition.condition,))
+            for id in named if condition.status != "absent" else (condition.condition,):
+                self._conditions.setdefault(id, []).append(condition)
+        self._procedures: set[str] = set()
+        for procedure in timeline.procedures:
+            self._procedures |= wider.get(procedure.condition, frozenset({procedure.condition}))
+
+    # results ---------------------------------------------------------------------------------------------
+
+    def latest(self, quantity: str, *, preliminary: bool = False) -> Observation | None:
+        """Return the newest result that still informs; one without a date only where no other has one."""
+        undated: Observation | None = None
+        window = _windows()[quantity][0]
+        for one in reversed(self._results.get(quantity, ())):
+            if "preliminary" in one.remarks and not preliminary:
+                continue
+            if one.time is None:
+                undated = undated or one
+            elif self.timeline.index - one.time <= window:
+                return one
+        return undated
+
+    def value(self, quantity: str) -> Interval:
+        """Return the newest result that still informs."""
+        return _interval(self.latest(quantity))
+
+    def reported(self, quantity: str) -> Interval:
+        """Return the newest result, preliminary ones included: for emergencies."""
+        return _interval(self.latest(quantity, preliminary=True))
+
+    def current(self, quantity: str) -> Interval:
+        """Return the newest result if it is dated and fresh enough to act on."""
+        one = self.latest(quantity)
+        if one is None or one.time is None or self.timeline.index - one.time > _windows()[quantity][1]:
+            return NOTHING
+        return _interval(one)
+
+    def rise(self, quantity: str) -> Interval:
+        """Return the change since the result before the newest."""
+        dated = [one for one in self._results.get(quantity, ()) if one.time is not None]
+        if len(dated) < 2 or dated[-1].low is None or dated[-2].high is None:
+            return NOTHING
+        low = dated[-1].low - dated[-2].high
+        high = math.inf if dated[-1].high is None or dated[-2].low is None else dated[-1].high - dated[-2].low
+        return low, high
+
+    def reference(self, quantity: str) -> Interval:
+        """Return the laboratory's own interval, or ours for this sex and age."""
+        one = self.latest(quantity)
+        ours = analytes()[quantity].reference(sex=self.sex, age=self.age)
+        low = one.reference_low if one and one.reference_low is not None else (ours.low if ours else None)
+        high = one.reference_high if one and one.reference_high is not None else (ours.high if ours else None)
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    def is_remarked(self, quantity: str, remark: str) -> int:
+        """Return whether the newest result carries a remark."""
+        one = self.latest(quantity)
+        return PRESENT if one is not None and remark in one.remarks else ABSENT
+
+    # drugs -----------------------------------------------------------------------------------------------
+
+    def taking(self, group: str, route: str = "") -> int:
+        """Return whether a drug of a group is taken; not listed means not taken only where drugs are listed."""
+        known = [one for one in self._drugs.get(group, ()) if not route or one.route == route]
+        if any(self.is_taken(one) for one in known):
+            return PRESENT
+        if any(one.status == "mentioned" for one in known):
+            return UNKNOWN
+        if any(one.status == "denied" for one in known) or self.lists_drugs:
+            return ABSENT
+        return UNKNOWN
+
+    def is_taken(self, exposure: Exposure) -> bool:
+        """Return whether an exposure lasts at the index, or ended so shortly before that it still acts."""
+        if exposure.status != "current":
+            return False
+        index = self.timeline.index
+        if exposure.start is not None and exposure.start > index:
+            return False
+        return exposure.stop is None or _hours(index, exposure.stop) <= _limit("current_exposure_window")
+
+    def exposures(self, group: str) -> list[Exposure]:
+        """Return every exposure to a group."""
+        return self._drugs.get(group, [])
+
+    def ever(self, group: str) -> int:
+        """Return whether a drug of a group was taken at any time."""
+        known = self._drugs.get(group, ())
+        return PRESENT if any(one.status in {"current", "stopped"} for one in known) else UNKNOWN
+
+    def mentioned(self, group: str) -> int:
+        """Return whether a text names a drug of a group without a drug list saying that it is taken."""
+        return PRESENT if any(one.status == "mentioned" for one in self._drugs.get(group, ())) else ABSENT
+
+    def stopped_recently(self, group: str) -> int:
+        """Return whether a drug of a group was stopped within the time that it may still act on gut or kidney."""
+        for one in self._drugs.get(group, ()):
+            ended = one.stop is not None and 0 <= _hours(self.timeline.index, one.stop) <= _limit("recent_exposure")
+            if one.status in {"current", "stopped"} and ended:
+                return PRESENT
+        return ABSENT
+
+    def days_on(self, group: str) -> Interval:
+        """Return for how long a drug that is taken has been taken [d]."""
+        taken = [one for one in self._drugs.get(group, ()) if self.is_taken(one)]
+        starts = [one.start for one in self._drugs.get(group, ()) if one.start is not None]
+        if not taken or not starts:
+            return NOTHING
+        days = _hours(self.timeline.index, min(starts)) / _DAY
+        return days, days
+
+    def dose_of(self, ingredient: str) -> Interval:
+        """Return the largest daily dose of a drug that is taken [mg/d]."""
+        doses = [
+            one.dose * (one.per_day or 1.0) * (1000.0 if one.dose_unit in {"g", "gm"} else 1.0)
+            for one in self._drugs.get(ingredient, ())
+            if self.is_taken(one) and one.dose is not None and one.dose_unit.casefold() in {"mg", "g", "gm"}
+        ]
+        return (max(doses), max(doses)) if doses else NOTHING
+
+    # conditions ------------------------------------------------------------------------------------------
+
+    def conditions(self, condition: str) -> list[Condition]:
+        """Return every mention of a condition."""
+        return self._conditions.get(condition, [])
+
+    def recorded(self, condition: str) -> int:
+        """Return whether a condition is recorded as present; not recorded counts as absent."""
+        return PRESENT if self._is_present(condition) else ABSENT
+
+    def acute(self, condition: str) -> int:
+        """Return whether a condition is present and began lately, or at a time that is not known."""
+        limit = _limit("acute_window")
+        for one in self._conditions.get(condition, ()):
+            lately = one.onset is None or _hours(self.timeline.index, one.onset) <= limit
+            if one.status == "present" and lately and one.abatement is None:
+                return PRESENT
+        return ABSENT
+
+    def past(self, condition: str) -> int:
+        """Return whether a condition is recorded as over."""
+        return PRESENT if any(one.status == "past" for one in self._conditions.get(condition, ())) else ABSENT
+
+    def denied(self, condition: str) -> int:
+        """Return whether the record says that a condition is not there."""
+        return PRESENT if any(one.status == "absent" for one in self._conditions.get(condition, ())) else ABSENT
+
+    def family(self, condition: str) -> int:
+        """Return whether a relative has a condition."""
+        return PRESENT if any(one.status == "family" for one in self._conditions.get(condition, ())) else ABSENT
+
+    def days_with(self, condition: str) -> Interval:
+        """Return for how long a condition has been present [d]."""
+        starts = [
+            one.onset for one in self._conditions.get(condition, ()) if one.onset is not None and one.status == "present"
+        ]
+        if not starts:
+            return NOTHING
+        days = _hours(self.timeline.index, min(starts)) / _DAY
+        return days, days
+
+    def _is_present(self, condition: str) -> bool:
+        found = self._conditions.get(condition, ())
+        index = self.timeline.index
+        return condition in self._procedures or any(
+            one.status == "present" and (one.abatement is None or one.abatement >= index) for one in found
+        )
+
+
+def _interval(one: Observation | None) -> Interval:
+    if one is None:
+        return NOTHING
+    return -math.inf if one.low is None else one.low, math.inf if one.high is None else one.high
+
+
+def _hours(later: datetime, earlier: datetime) -> float:
+    return (later - earlier).total_seconds() / 3600
+
+
+NUMBERS: dict[str, Callable[[Facts, str], Interval]] = {
+    "value": Facts.value,
+    "reported": Facts.reported,
+    "current": Facts.current,
+    "rise": Facts.rise,
+    "reference": Facts.reference,
+    "days_on": Facts.days_on,
+    "days_with": Facts.days_with,
+    "dose_of": Facts.dose_of,
+}
+NAMED: dict[str, Callable[[Facts, str], int]] = {
+    "taking": Facts.taking,
+    "ever": Facts.ever,
+    "mentioned": Facts.mentioned,
+    "stopped_recently": Facts.stopped_recently,
+    "recorded": Facts.recorded,
+    "acute": Facts.acute,
+    "past": Facts.past,
+    "denied": Facts.denied,
+    "family": Facts.family,
+}

@@ -1,0 +1,152 @@
+"""What an assessment says: one frozen value, which is also its JSON (`carnallite.assessment/1`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from carnallite.record import Issue
+
+State = Literal["low", "normal", "high", "unknown"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen value that goes to JSON and back unchanged."""
+
+
+class Alert(Value, frozen=True):
+    """An emergency, something unsafe now, or a doubt about a sample."""
+
+    id: str
+    summary: str
+    do: str
+    why: tuple[str, ...]
+    statements: tuple[str, ...] = ()
+    source: str = ""
+
+
+class Reason(Value, frozen=True):
+    """A fact of the record that speaks for or against something, and the statement that says why."""
+
+    fact: str
+    statement: str | None = None
+    likelihood_ratio: float | None = None
+    source: str = ""
+    status: str = ""
+
+
+class Share(Value, frozen=True):
+    """How much of the disorder one cause or factor makes; supplied by the simulation."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    horizon_days: int
+
+
+class RankedCause(Value, frozen=True):
+    """A cause with its probability and its reasons."""
+
+    id: str
+    name: str
+    probability: float
+    basis: Literal["recorded", "inferred"]
+    share: Share | None = None
+    because: str = ""
+    for_: tuple[Reason, ...] = msgspec.field(name="for", default=())
+    against: tuple[Reason, ...] = ()
+    statements: tuple[str, ...] = ()
+
+
+class RankedFactor(Value, frozen=True):
+    """A factor that keeps it intractable."""
+
+    id: str
+    name: str
+    probability: float
+    share: Share | None = None
+    for_: tuple[Reason, ...] = msgspec.field(name="for", default=())
+
+
+class JointCauses(Value, frozen=True):
+    """A set of causes that act together, and its probability."""
+
+    causes: tuple[str, ...]
+    probability: float
+
+
+class NextTest(Value, frozen=True):
+    """A test worth doing next. `information` is in bits about the set of causes."""
+
+    id: str
+    name: str
+    information: float
+    why: str
+
+
+class Explained(Value, frozen=True):
+    """Probability that the magnesium disorder is a cause of the other one; null where there is none."""
+
+    potassium: float | None = None
+    calcium: float | None = None
+
+
+class States(Value, frozen=True):
+    """Where each ion stands now."""
+
+    magnesium: State
+    potassium: State
+    calcium: State
+
+
+class Provenance(Value, frozen=True):
+    """What made the answer."""
+
+    version: str
+    model: str | None
+    library: str | None
+    record: str
+    knowledge: str
+
+
+class Result(Value, frozen=True):
+    """A result behind the answer, as a person reads it."""
+
+    id: str
+    name: str
+    short: str
+    value: str
+    us: str
+    flag: Literal["L", "H", "", "?"]
+    time: datetime | None
+    age_h: float | None
+    reference: str
+    note: str = ""
+
+
+class Assessment(Value, frozen=True):
+    """The whole answer."""
+
+    schema: str
+    index: datetime
+    states: States
+    emergencies: tuple[Alert, ...]
+    unsafe: tuple[Alert, ...]
+    samples: tuple[Alert, ...]
+    causes: tuple[RankedCause, ...]
+    factors: tuple[RankedFactor, ...]
+    joint: tuple[JointCauses, ...]
+    balance: None
+    fit: None
+    plans: tuple[str, ...]
+    forecast: None
+    magnesium_explains: Explained
+    next_tests: tuple[NextTest, ...]
+    cannot_tell: bool
+    missing: tuple[str, ...]
+    issues: tuple[Issue, ...]
+    results: tuple[Result, ...]
+    provenance: Provenance

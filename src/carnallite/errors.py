@@ -1,0 +1,56 @@
+"""Every error we raise on purpose.
+
+::
+
+    CarnalliteError
+    ├── DataFileError     one of our own data files is wrong (a defect of the house)
+    ├── UnitError         a unit is missing, unknown, or of the wrong kind for its quantity
+    ├── RecordRefused     a record cannot be read at all; exit code 3
+    └── UnknownIdError    somebody asked for an id that does not exist
+
+Each message says where, what, and what to do. No message ever holds text from a patient's record.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class CarnalliteError(Exception):
+    """Say where something is wrong, what it is, and what to do about it."""
+
+    def __init__(self, where: str, what: str, do: str = "") -> None:
+        self.where, self.what, self.do = where, what, do
+        super().__init__(f"{where}: {what}" + (f" {do}" if do else ""))
+
+
+class DataFileError(CarnalliteError):
+    """One of our own data files is wrong."""
+
+
+class UnitError(CarnalliteError):
+    """A unit is missing, unknown, or of the wrong kind for its quantity."""
+
+
+class RecordRefused(CarnalliteError):
+    """A record cannot be read at all."""
+
+
+class UnknownIdError(CarnalliteError):
+    """Somebody asked for an id that does not exist."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `Did you mean 'x'?` for the nearest known name, or an empty string.
+
+    >>> did_you_mean("facter", ["factor", "target"])
+    "Did you mean 'factor'?"
+    >>> did_you_mean("zzz", ["factor"])
+    ''
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f"Did you mean '{near[0]}'?" if near else ""

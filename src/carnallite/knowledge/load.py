@@ -1,0 +1,154 @@
+"""A folder is a kind, a file is an item, its stem is its id. Loaded once, checked strictly."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from carnallite import datafile
+from carnallite.errors import DataFileError, UnknownIdError, did_you_mean
+from carnallite.knowledge import schema
+from carnallite.quantity import Cited, analytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FOLDER = Path(__file__).parent
+_KINDS: dict[str, type[Any]] = {
+    "references": schema.Reference,
+    "statements": schema.Statement,
+    "thresholds": schema.Threshold,
+    "formulas": schema.Formula,
+    "drugs": schema.DrugClass,
+    "conditions": schema.Condition,
+    "findings": schema.Finding,
+    "causes": schema.Cause,
+    "factors": schema.Factor,
+    "links": schema.Link,
+    "rules": schema.Rule,
+    "investigations": schema.Investigation,
+    "treatments": schema.Treatment,
+    "lexicon": schema.Lexicon,
+}
+
+
+@cache
+def knowledge() -> schema.Knowledge:
+    """Return all knowledge, read and checked once.
+
+    Raises
+    ------
+    DataFileError
+        A data file is wrong; the message names file, key and remedy.
+    """
+    return datafile.compiled(_FOLDER, schema.Knowledge, load)
+
+
+def load(folder: Path) -> schema.Knowledge:
+    """Read and check every file below a folder.
+
+    Raises
+    ------
+    DataFileError
+        As `knowledge`.
+    """
+    known = schema.Knowledge(**{kind: datafile.read_folder(folder / kind, shape) for kind, shape in _KINDS.items()})
+    for kind in _KINDS:
+        for id, item in getattr(known, kind).items():
+            _check(f"{kind}/{id}.toml", item, known)
+    _check_places(known)
+    return known
+
+
+def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
+    """Refuse a source, statement, condition, drug, finding or test that does not exist."""
+    for path, part in _parts(item):
+        source = getattr(part, "source", None)
+        if source is not None:
+            _resolve(file, f"{path}source", source, known.references)
+            if isinstance(part, Cited) and (source == "assumption") > (part.status == "assumed"):
+                raise DataFileError(file, f"`{path}status` is '{part.status}'.", "An assumption is 'assumed'.")
+        probability = getattr(part, "probability", None)
+        if isinstance(probability, float) and not 0 <= probability <= 1:
+            raise DataFileError(file, f"`{path}probability` is {probability}.", "Give a number from 0 to 1.")
+        for statement in (*getattr(part, "statements", ()), *getattr(part, "opposes", ())):
+            _resolve(file, f"{path}statements", statement, known.statements)
+        for name, pool in (("statement", known.statements), ("finding", known.findings)):
+            if isinstance(part, schema.Clue) and getattr(part, name):
+                _resolve(file, f"{path}{name}", getattr(part, name), pool)
+    for condition in getattr(item, "implies", ()):
+        _resolve(file, "implies", condition, known.conditions)
+    if isinstance(item, schema.Formula):
+        for analyte in (item.id, *item.inputs, *item.checks):
+            _resolve(file, "inputs", analyte, analytes())
+    if isinstance(item, schema.Link):
+        _resolve(file, "effect", item.effect, known.findings)
+    if isinstance(item, schema.Investigation):
+        _resolve(file, "id", item.id, analytes())
+        for finding in item.settles:
+            _resolve(file, "settles", finding, known.findings)
+    for test in getattr(item, "ask", ()):
+        _resolve(file, "ask", test, analytes())
+    if isinstance(item, schema.Treatment):
+        substances = ingredients(known)
+        for salt in item.salts:
+            _resolve(file, "salts.ingredient", salt.ingredient, substances)
+
+
+def _check_places(known: schema.Knowledge) -> None:
+    """Refuse a place of the documents that two statements claim."""
+    seen: dict[str, str] = {}
+    for id, statement in known.statements.items():
+        for place in (id, *statement.also_at):
+            if place in seen:
+                raise DataFileError(f"statements/{id}.toml", f"`{place}` is also in {seen[place]}.", "Keep one.")
+            seen[place] = f"{id}.toml"
+
+
+def _resolve(file: str, key: str, name: str, pool: Any) -> None:
+    if name not in pool:
+        raise DataFileError(file, f"`{key}`: '{name}' does not exist.", did_you_mean(name, pool) or "Add its file.")
+
+
+def _parts(value: Any, path: str = "") -> Iterator[tuple[str, msgspec.Struct]]:
+    """Yield every struct inside a value with its place."""
+    if isinstance(value, msgspec.Struct):
+        yield path, value
+        for field in msgspec.structs.fields(value):
+            yield from _parts(getattr(value, field.name), f"{path}{field.name}.")
+    elif isinstance(value, tuple):
+        for position, part in enumerate(value):
+            yield from _parts(part, f"{path.removesuffix('.')}[{position}].")
+
+
+def ingredients(known: schema.Knowledge) -> dict[str, tuple[schema.DrugClass, schema.Ingredient]]:
+    """Return every ingredient with its class, by id."""
+    return {part.id: (drug, part) for drug in known.drugs.values() for part in drug.ingredients}
+
+
+def find(id: str) -> tuple[str, Any]:
+    """Return the kind and the item of any id, statement places included.
+
+    Raises
+    ------
+    UnknownIdError
+        Nothing has that id.
+    """
+    known = knowledge()
+    for kind in ("causes", "factors", "drugs", "treatments", "thresholds", "formulas", "rules", "links", "findings", "investigations",
+                 "conditions", "references"):  # fmt: skip
+        if id in getattr(known, kind):
+            return kind, getattr(known, kind)[id]
+    for statement in known.statements.values():
+        if id.upper() in (statement.id, *statement.also_at):
+            return "statements", statement
+    if id in analytes():
+        return "analytes", analytes()[id]
+    if id in ingredients(known):
+        return "drugs", ingredients(known)[id][0]
+    near = did_you_mean(id, [*known.causes, *known.factors, *known.statements, *known.drugs, *known.thresholds,
+                             *known.rules, *known.findings, *known.treatments, *analytes()])  # fmt: skip
+    raise UnknownIdError(f"'{id}'", "is not the id of anything we know.", near or "Try 'carnallite explain --list'.")

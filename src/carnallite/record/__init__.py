@@ -1,0 +1,35 @@
+"""Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
+
+from carnallite.record.codes import implied, membership
+from carnallite.record.source import Format, fhir_reading, read_all, read_record
+from carnallite.record.timeline import (
+    Condition,
+    Encounter,
+    Exposure,
+    Issue,
+    Observation,
+    Patient,
+    Procedure,
+    Reading,
+    Timeline,
+    Unread,
+)
+
+__all__ = [
+    "Condition",
+    "Encounter",
+    "Exposure",
+    "Format",
+    "Issue",
+    "Observation",
+    "Patient",
+    "Procedure",
+    "Reading",
+    "Timeline",
+    "Unread",
+    "fhir_reading",
+    "implied",
+    "membership",
+    "read_all",
+    "read_record",
+]

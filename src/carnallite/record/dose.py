@@ -1,0 +1,95 @@
+"""What a record says about a dose, and how much of the element it holds where that is beyond doubt."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analyte
+from carnallite.record.codes import membership
+from carnallite.record.timeline import Issue
+
+if TYPE_CHECKING:
+    from carnallite.record.entry import Entry
+
+_DOSE = re.compile(
+    r"(?P<value>\d+(?:\.\d+)?)(?:\s*-\s*\d+(?:\.\d+)?)?\s*(?P<unit>mmol|meq|mg|g|gm|ug|mcg|µg|units?|iu|ml)\b"
+    r"(?:\s*(?:/|per|a)\s*(?P<per>d|day|24\s*h|h|hour|week|wk)\b)?",
+    re.IGNORECASE,
+)
+_TIMES = re.compile(
+    r"\b(?:every|q)\s*(?P<hours>\d{1,2})\s*h|\b(?P<word>once|twice|three times|four times|od|qd|bd|bid|tds|tid|qds|qid"
+    r"|daily|nightly|qhs|weekly)\b",
+    re.IGNORECASE,
+)
+_PER_DAY = {"once": 1, "od": 1, "qd": 1, "daily": 1, "nightly": 1, "qhs": 1, "twice": 2, "bd": 2, "bid": 2,
+            "three times": 3, "tds": 3, "tid": 3, "four times": 4, "qds": 4, "qid": 4, "weekly": 1 / 7}  # fmt: skip
+_PERIODS = {"d": 1, "day": 1, "24h": 1, "h": 24, "hour": 24, "week": 1 / 7, "wk": 1 / 7}
+
+
+class Dose(msgspec.Struct, frozen=True):
+    """One dose, how often a day, and the element in it [mmol] where the record leaves no doubt."""
+
+    value: float | None = None
+    unit: str = ""
+    per_day: float | None = None
+    elemental_mmol: float | None = None
+
+
+def dose_of(entry: Entry, ingredient: str, issues: list[Issue]) -> Dose:
+    """Return the dose of a drug entry.
+
+    Magnesium "400 mg" may be the element or the salt, a difference of up to tenfold; such a dose is an Issue and
+    its element stays unknown. Grams of a sulfate given by vein, muscle or skin always mean the salt.
+    """
+    value, unit, per_day = entry.dose, entry.dose_unit, entry.per_day
+    match = _DOSE.search(entry.dose_text)
+    if value is None and match is not None:
+        value, unit = float(match["value"]), match["unit"].casefold()
+        if match["per"]:
+            per_day = _PERIODS[re.sub(r"\s", "", match["per"].casefold())]
+    often = _TIMES.search(entry.dose_text)
+    if per_day is None and often is not None:
+        hours = often["hours"]
+        per_day = 24 / int(hours) if hours and int(hours) else _PER_DAY.get((often["word"] or "").casefold())
+    if value is None:
+        return Dose()
+    elemental = _elemental(entry, ingredient, value, unit.casefold(), issues)
+    return Dose(value, unit, per_day, elemental)
+
+
+def _elemental(entry: Entry, ingredient: str, value: float, unit: str, issues: list[Issue]) -> float | None:
+    if "magnesium" not in membership().get(ingredient, frozenset()):
+        return None
+    if unit == "mmol":
+        return value
+    if unit == "meq":
+        return value / 2
+    if unit not in {"mg", "g", "gm"}:
+        return None
+    grams = value / 1000 if unit == "mg" else value
+    said = f"{entry.dose_text} {entry.text}".casefold()
+    content = _mmol_per_g().get(ingredient)
+    if "elemental" in said:
+        return grams * 1000 / (analyte("serum_magnesium").molar_mass or 1.0)
+    injected = any(word in entry.route.casefold() for word in ("iv", "intraven", "im", "intramusc", "sc", "subcut"))
+    if content is not None and ("salt" in said or (injected and unit in {"g", "gm"})):
+        return grams * content
+    what = "A magnesium dose in mass does not say whether it is the element or the salt."
+    issues.append(Issue("magnesium_dose_unclear", entry.where, what, "Give it in mmol, or write 'elemental'."))
+    return None
+
+
+@cache
+def _mmol_per_g() -> dict[str, float]:
+    return {
+        salt.ingredient: salt.mmol_per_g
+        for treatment in knowledge().treatments.values()
+        for salt in treatment.salts
+    }
+
+

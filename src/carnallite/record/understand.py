@@ -1,0 +1,270 @@
+"""Words of a record -> our ids. Everything matched is in a data file; what is not matched is not guessed.
+
+A text is folded (case, accents, punctuation) into words; the longest run of words that a data file lists wins.
+A cue before or after it in the same clause says whether it is denied, past, of the family or uncertain.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from typing import Literal
+
+import msgspec
+
+from carnallite.knowledge import knowledge
+
+Kind = Literal["condition", "ingredient", "class"]
+Sense = Literal["present", "absent", "past", "family", "uncertain"]
+
+_WORD = re.compile(r"[^\W_]+(?:\+)?|[.;:!?\n,()\[\]/]")
+_ENDS_CLAUSE = frozenset(".;!?\n")
+_LIST_WORDS = frozenset({"or", "and", "nor", "other", "any", "y", "ni", "o", "und", "oder", "et", "ou", "e", "drugs"})
+_LONGEST_LISTED = 4
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """An id that a text names, how it is meant, and the words of the data file that matched."""
+
+    kind: Kind
+    id: str
+    sense: Sense
+    matched: str
+
+
+def fold(text: str) -> str:
+    """Return a text in lower case without accents.
+
+    >>> fold("Diarrhée chronique")
+    'diarrhee chronique'
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, folded, with the marks that end a clause or part a list.
+
+    >>> words("No diarrhoea, 22q11.2 deletion.")
+    ['no', 'diarrhoea', ',', '22q11', '2', 'deletion', '.']
+    """
+    found = _WORD.findall(re.sub(r"(?<=\w)[.:/-](?=\w)", " ", fold(text)))
+    return [word for word in found if word not in "()[]:/"]
+
+
+def label_words(text: str) -> str:
+    """Return the words of a text in their order, without any marks.
+
+    >>> label_words("Potassium, Serum")
+    'potassium serum'
+    """
+    return " ".join(word for word in words(text) if word not in _ENDS_CLAUSE | {","})
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """Runs of words and what they name; runs that end in * stand apart by their first words."""
+
+    exact: dict[str, list[tuple[str, str]]]
+    open: dict[str, list[tuple[str, str, str]]]  # first letters of the last word -> (start, kind, id)
+    longest: int
+
+
+@cache
+def _lookup() -> Lookup:
+    exact: dict[str, list[tuple[str, str]]] = {}
+    wild: dict[str, list[tuple[str, str, str]]] = {}
+    longest = 1
+
+    def add(phrase: str, kind: str, id: str) -> None:
+        nonlocal longest
+        ends_open = phrase.endswith("*")
+        run = label_words(phrase.rstrip("*"))
+        longest = max(longest, run.count(" ") + 1)
+        if ends_open:
+            wild.setdefault(run.rsplit(" ", 1)[-1][:3], []).append((run, kind, id))
+        else:
+            pairs = exact.setdefault(run, [])
+            if (kind, id) not in pairs:
+                pairs.append((kind, id))
+
+    known = knowledge()
+    for condition in known.conditions.values():
+        for phrase in condition.phrases:
+            add(phrase, "condition", condition.id)
+        for phrase in condition.not_phrases:
+            add(phrase, "nothing", condition.id)
+    for drug in known.drugs.values():
+        for phrase in drug.names:
+            add(phrase, "class", drug.id)
+        for part in drug.ingredients:
+            for phrase in (*part.names, *part.brands):
+                add(phrase, "ingredient", part.id)
+    return Lookup(exact, wild, longest)
+
+
+def _name(run: str, lookup: Lookup) -> list[tuple[str, str]]:
+    found = list(lookup.exact.get(run, ()))
+    last = run.rsplit(" ", 1)[-1]
+    for start, kind, id in lookup.open.get(last[:3], ()):
+        if run.startswith(start) and run.count(" ") == start.count(" ") and (kind, id) not in found:
+            found.append((kind, id))
+    return found
+
+
+@cache
+def _cues() -> dict[str, str]:
+    language = knowledge().lexicon["language"]
+    senses: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("absent", language.negation),
+        ("after", language.negation_after),
+        ("past", language.past),
+        ("family", language.family),
+        ("uncertain", language.uncertain),
+        ("boundary", language.boundary),
+    )
+    return {label_words(cue): sense for sense, cues in senses for cue in cues}
+
+
+class _Found(msgspec.Struct):
+    start: int
+    end: int
+    names: list[tuple[str, str]]
+    run: str
+
+
+@cache
+def mentions(text: str) -> tuple[Mention, ...]:
+    """Return everything that a text names, in order.
+
+    Parameters
+    ----------
+    text : str
+        A label, a note, a result in words; in any case and with any accents.
+
+    Examples
+    --------
+    >>> mentions("")
+    ()
+    """
+    tokens = words(text)
+    found = _matches(tokens)
+    answer: list[Mention] = []
+    for position, match in enumerate(found):
+        sense = _sense(tokens, match, found[:position])
+        for kind, id in match.names:
+            if kind != "nothing":
+                answer.append(Mention(kind, id, sense, match.run))  # type: ignore[arg-type]
+    return tuple(answer)
+
+
+def _matches(tokens: list[str]) -> list[_Found]:
+    lookup = _lookup()
+    found: list[_Found] = []
+    position = 0
+    while position < len(tokens):
+        if tokens[position] in _ENDS_CLAUSE or tokens[position] == ",":
+            position += 1
+            continue
+        for size in range(min(lookup.longest, len(tokens) - position), 0, -1):
+            run = " ".join(tokens[position : position + size])
+            names = _name(run, lookup)
+            if names:
+                found.append(_Found(position, position + size, names, run))
+                position += size
+                break
+        else:
+            position += 1
+    return found
+
+
+def _sense(tokens: list[str], match: _Found, before: list[_Found]) -> Sense:
+    """Return how a match is meant, from the cues of its clause."""
+    covered = {place for other in before for place in range(other.start, other.end)}
+    sense: Sense = "present"
+    commas = 0
+    for place in range(match.start - 1, -1, -1):
+        token = tokens[place]
+        if token in _ENDS_CLAUSE:
+            break
+        if token == ",":
+            commas += 1
+            continue
+        cue = _cue_at(tokens, place, covered)
+        if cue == "boundary":
+            break
+        if cue in {"absent", "family", "past", "uncertain"}:
+            if commas and not _is_list(tokens, place, match):
+                break
+            sense = cue  # type: ignore[assignment]
+            break
+    if sense == "present" and _denied_after(tokens, match.end):
+        return "absent"
+    return sense
+
+
+def _cue_at(tokens: list[str], place: int, covered: set[int]) -> str:
+    """Return the sense of the longest cue that ends at a place, or an empty string."""
+    cues = _cues()
+    for size in (4, 3, 2, 1):
+        start = place - size + 1
+        if start >= 0 and not any(spot in covered for spot in range(start, place + 1)):
+            sense = cues.get(" ".join(tokens[start : place + 1]), "")
+            if sense:
+                return sense
+    return ""
+
+
+def _is_list(tokens: list[str], cue: int, match: _Found) -> bool:
+    """Return whether a cue reaches over commas: only through short items of a plain list."""
+    segment = 0
+    for place in range(cue + 1, match.end):
+        token = tokens[place]
+        if token == ",":
+            segment = 0
+        elif token.isdigit():
+            return False
+        elif token not in _LIST_WORDS:
+            segment += 1
+            if segment > _LONGEST_LISTED:
+                return False
+    return True
+
+
+def _denied_after(tokens: list[str], start: int) -> bool:
+    clause: list[str] = []
+    for token in tokens[start : start + 5]:
+        if token in _ENDS_CLAUSE or token == ",":
+            break
+        clause.append(token)
+    cues = _cues()
+    runs = (" ".join(clause[a:b]) for a in range(len(clause)) for b in range(a + 1, len(clause) + 1))
+    return any(cues.get(run) == "after" for run in runs)
+
+
+Level = Literal["undetectable", "low", "normal", "high", ""]
+
+
+@cache
+def level(text: str) -> Level:
+    """Return whether a result in words means low, normal or high.
+
+    The longest listed word run wins, so that "inappropriately normal" is normal and "not low" is nothing.
+    """
+    language = knowledge().lexicon["language"]
+    run = label_words(text)
+    best: tuple[int, Level] = (0, "")
+    groups: tuple[tuple[Level, tuple[str, ...]], ...] = (
+        ("undetectable", language.undetectable),
+        ("low", language.low),
+        ("normal", language.normal),
+        ("high", language.high),
+    )
+    if any(f" {cue} " in f" {run} " for cue, sense in _cues().items() if sense == "absent"):
+        return ""
+    for name, cues in groups:
+        for cue in cues:
+            folded = label_words(cue)
+            if f" {folded} " in f" {run} " and len(folded) > best[0]:
+                best = (len(folded), name)
+    return best[1]

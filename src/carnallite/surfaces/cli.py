@@ -1,0 +1,177 @@
+"""The command line. stdout is data, stderr is talk; exit codes 0 ok, 2 usage, 3 record refused, 4 engine failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from carnallite import __version__
+from carnallite.errors import CarnalliteError, RecordRefused, UnknownIdError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, USAGE, REFUSED, FAILED = 0, 2, 3, 4
+
+HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
+
+  carnallite assess RECORD           causes, what is unsafe, what to measure next
+  carnallite assess RECORD --html F  the same as a report with a figure
+  carnallite assess RECORD --json    the same for programs
+  carnallite explain ID              a cause, drug, statement, threshold or test, with its sources
+  carnallite explain --list          all ids
+  carnallite template                a CSV timeline to fill in
+  carnallite doctor                  check the installation
+
+RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
+Research software for clinicians. It is not a medical device; the clinician decides.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        sys.stdout.write(HELLO)
+        return OK
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options))
+    except RecordRefused as error:
+        return _say(f"refused: {error}", REFUSED)
+    except UnknownIdError as error:
+        return _say(str(error), USAGE)
+    except CarnalliteError as error:
+        return _say(f"failed: {error}", FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write(f"carnallite: {text}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="carnallite", description="Disorders of magnesium and potassium: the record in, the causes out.",
+        epilog="Exit codes: 0 ok, 2 usage, 3 record refused, 4 engine failed.",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"carnallite {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    assess = commands.add_parser("assess", help="causes, what is unsafe, what to measure next")
+    assess.add_argument("record", metavar="RECORD", help="FHIR Bundle, NDJSON folder, CSV timeline, OMOP database")
+    assess.add_argument("--format", choices=["fhir", "csv", "omop", "mimic", "eicu"], help="found out if not given")
+    assess.add_argument("--patient", "--person", metavar="N", help="ordinal or key, where the record holds several")
+    assess.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else the latest in it")
+    assess.add_argument("--units", choices=["si", "us"], default="si", help="mmol/L or mg/dL")
+    assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
+    assess.add_argument("--json", action="store_true", help="print JSON")
+    assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
+    assess.add_argument("--force", action="store_true", help="overwrite the report")
+    assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
+    assess.set_defaults(run=_assess)
+    explain = commands.add_parser("explain", help="what an id means, its sources and its status")
+    explain.add_argument("id", metavar="ID", nargs="?")
+    explain.add_argument("--list", action="store_true", help="print all ids")
+    explain.set_defaults(run=_explain)
+    template = commands.add_parser("template", help="print a CSV timeline to fill in")
+    template.set_defaults(run=_template)
+    doctor = commands.add_parser("doctor", help="check the installation")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no ISO time; write 2020-06-01T08:00+02:00") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _assess(options: argparse.Namespace) -> int:
+    from carnallite.assessment import assess  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.record import read_record  # noqa: PLC0415
+
+    if options.html and options.html.exists() and not options.force:
+        return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
+    local = _local_map(options.map) if options.map else None
+    reading = read_record(
+        options.record, format=options.format, patient=options.patient, now=options.now, local=local
+    )
+    answer = assess(reading, version=__version__)
+    if options.html:
+        from carnallite.surfaces.report import render_html  # noqa: PLC0415
+
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        options.html.write_text(render_html(answer, reading.timeline, units=options.units), "utf-8")
+        sys.stderr.write(f"report: {options.html}\n")
+    if options.json:
+        import msgspec  # noqa: PLC0415
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=1).decode() + "\n")
+        return OK
+    from carnallite.surfaces.terminal import render  # noqa: PLC0415
+
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    sys.stdout.write(render(answer, units=options.units, width=width, color=color))
+    if options.unread:
+        for line in reading.timeline.unread:
+            sys.stdout.write(f"not read: {line.where}  {line.code}\n")
+    return OK
+
+
+def _local_map(path: Path) -> dict[str, str]:
+    """Return the site's own codes or labels -> analyte ids, from a CSV of two columns."""
+    import csv  # noqa: PLC0415
+
+    from carnallite.quantity import analytes  # noqa: PLC0415
+
+    if not path.exists():
+        raise RecordRefused("--map", "there is no such file.", "Check the path.")
+    table: dict[str, str] = {}
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        for number, row in enumerate(csv.reader(lines), 1):
+            if not row or row[0].startswith("#") or row[:2] == ["code", "analyte"]:
+                continue
+            if len(row) < 2 or row[1].strip() not in analytes():
+                near = did_you_mean(row[1].strip(), analytes()) if len(row) > 1 else ""
+                raise RecordRefused(f"--map line {number}", "it does not name an analyte.", near or "Write code,analyte.")
+            table[row[0].strip()] = row[1].strip()
+    return table
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.explain import explained, listed  # noqa: PLC0415
+
+    if options.list or not options.id:
+        sys.stdout.write(listed())
+        return OK
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
+    sys.stdout.write(explained(options.id, width=width))
+    return OK
+
+
+def _template(options: argparse.Namespace) -> int:
+    del options
+    from carnallite.record.tabular import template  # noqa: PLC0415
+
+    sys.stdout.write(template())
+    return OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    del options
+    from carnallite.surfaces.doctor import examined  # noqa: PLC0415
+
+    text, is_well = examined()
+    sys.stdout.write(text)
+    return OK if is_well else FAILED

@@ -1,0 +1,44 @@
+"""Check the installation, and say what to paste into an issue. Nothing of any patient is in it."""
+
+from __future__ import annotations
+
+import locale
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+
+from carnallite import __version__
+from carnallite.assessment.check import faults
+from carnallite.errors import CarnalliteError
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analytes
+from carnallite.record import Patient, Timeline
+
+
+def examined() -> tuple[str, bool]:
+    """Return what was found, and whether everything is well."""
+    lines = [
+        f"carnallite  {__version__}",
+        f"python      {platform.python_version()} on {platform.system()} {platform.machine()}",
+        f"locale      {locale.getlocale()[1] or 'unknown'}; stdout {sys.stdout.encoding}",
+        f"disk        {shutil.disk_usage('.').free / 1e9:.0f} GB free here",
+    ]
+    problems: list[str] = []
+    for package in ("msgspec", "numpy", "duckdb", "jinja2"):
+        try:
+            lines.append(f"{package:<11} {__import__(package).__version__}")
+        except ImportError:
+            problems.append(f"{package} is missing. Install the package again.")
+    try:
+        known = knowledge()
+        lines.append(
+            f"knowledge   {len(known.statements)} statements, {len(known.causes)} causes, {len(known.drugs)} drug classes, "
+            f"{len(known.conditions)} conditions, {len(analytes())} analytes, {len(known.references)} references"
+        )
+        empty = Timeline(patient=Patient(), index=datetime(2020, 1, 1, tzinfo=UTC))
+        problems += faults(empty)
+    except CarnalliteError as error:
+        problems.append(str(error))
+    lines += [f"problem     {problem}" for problem in problems] or ["all is well"]
+    return "\n".join(lines) + "\n", not problems

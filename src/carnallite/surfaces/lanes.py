@@ -1,0 +1,192 @@
+"""One lane per drug that moves magnesium, potassium or calcium: when it was taken, and what it does to them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from carnallite.knowledge import ingredients, knowledge
+from carnallite.record import membership
+from carnallite.surfaces import svg, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from carnallite.record import Exposure, Timeline
+    from carnallite.surfaces.axis import TimeScale
+
+LANE = 24
+MOST = 12
+_BAR = 15
+_ROLES = (
+    ("magnesium_wasting", "wastes", "Mg"), ("potassium_wasting", "wastes", "K"), ("potassium_raising", "raises", "K"),
+    ("potassium_lowering", "lowers", "K"), ("magnesium_sparing", "spares", "Mg"), ("magnesium_source", "gives", "Mg"),
+    ("potassium_source", "gives", "K"), ("calcium_source", "gives", "Ca"), ("calcium_lowering", "lowers", "Ca"),
+    ("calcium_raising", "raises", "Ca"), ("acid_suppressant", "less", "acid"), ("diuretic", "diuretic", ""),
+)  # fmt: skip
+_SAID_BY = {  # a stronger word makes a weaker one needless
+    "potassium_lowering": "potassium_wasting", "potassium_raising": "potassium_source",
+    "calcium_raising": "calcium_source", "acid_suppressant": "magnesium_wasting",
+}  # fmt: skip
+_COLORS = {"wastes": svg.VERMILION, "raises": svg.PURPLE, "gives": svg.BLUE, "spares": svg.GREEN}
+_UNIT = re.compile(r"[A-Za-zµ%]{1,8}(/[A-Za-z]{1,5})?")
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One ingredient with all its exposures."""
+
+    id: str
+    name: str
+    role: str
+    color: str
+    rank: int
+    exposures: tuple[Exposure, ...]
+
+
+class Lanes(msgspec.Struct, frozen=True):
+    """The lanes that are drawn, and the drugs that are not, by the reason why."""
+
+    drawn: tuple[Lane, ...]
+    left_out: dict[str, tuple[str, ...]]
+
+
+def name_of(ingredient: str) -> str:
+    """Return the printed name of an ingredient or class."""
+    entry = ingredients(knowledge()).get(ingredient)
+    if entry:
+        return entry[1].names[0]
+    known = knowledge().drugs.get(ingredient)
+    return known.name.lower() if known else ingredient.replace("_", " ")
+
+
+def role_of(ingredient: str) -> tuple[str, str, int]:
+    """Return what a drug does to the ions in words, its color, and its rank; rank 99 does not matter here."""
+    groups = membership().get(ingredient, frozenset())
+    acting = [role for role in _ROLES if role[0] in groups and _SAID_BY.get(role[0]) not in groups]
+    said: dict[str, list[str]] = {}
+    for _, verb, ion in acting:
+        said.setdefault(verb, []).append(ion)
+    if len(said) > 1:
+        said.pop("diuretic", None)
+    text = "; ".join(f"{verb} {', '.join(found)}".strip() for verb, found in list(said.items())[:2])
+    rank = _ROLES.index(acting[0]) if acting else 99
+    return text, _COLORS.get(next(iter(said), ""), svg.MUTED), rank
+
+
+def lanes(timeline: Timeline, time: TimeScale) -> Lanes:
+    """Return a lane for each drug that matters, wasters first, at most a dozen."""
+    grouped: dict[str, list[Exposure]] = {}
+    for one in timeline.exposures:
+        if one.status not in {"denied", "planned"} and role_of(one.ingredient)[2] < 99:
+            grouped.setdefault(one.ingredient, []).append(one)
+    found: list[Lane] = []
+    left_out: dict[str, list[str]] = {}
+    for id, exposures in grouped.items():
+        inside = tuple(one for one in exposures if one.status != "mentioned" and _span(one, timeline.index, time))
+        if inside:
+            text, color, rank = role_of(id)
+            found.append(Lane(id, name_of(id), text, color, rank, inside))
+        elif all(one.status == "mentioned" for one in exposures):
+            left_out.setdefault("Named in text, not confirmed", []).append(name_of(id))
+        elif all(_is_undated(one) for one in exposures if one.status != "mentioned"):
+            left_out.setdefault("Stopped, undated", []).append(name_of(id))
+        else:
+            left_out.setdefault("Outside this window", []).append(name_of(id))
+    by_weight = sorted(found, key=lambda lane: (not _goes_on(lane.exposures), lane.rank, lane.id))
+    left_out |= {"No room": [lane.name for lane in by_weight[MOST:]]} if by_weight[MOST:] else {}
+    drawn = sorted(by_weight[:MOST], key=lambda lane: (lane.rank, lane.id))
+    return Lanes(tuple(drawn), {why: tuple(sorted(names)) for why, names in left_out.items()})
+
+
+def _goes_on(exposures: Iterable[Exposure]) -> bool:
+    return any(one.status == "current" and one.stop is None for one in exposures)
+
+
+def _is_undated(one: Exposure) -> bool:
+    return one.status == "stopped" and one.start is None and one.stop is None and not one.given
+
+
+def _span(one: Exposure, index: datetime, time: TimeScale) -> tuple[datetime, datetime] | None:
+    """Return the part of an exposure that lies inside the window, or None."""
+    if _is_undated(one):
+        return None
+    moments = [words.utc(moment) for moment in one.given]
+    start = words.utc(one.start) if one.start else min(moments, default=time.first)
+    stop = words.utc(one.stop) if one.stop else max([*moments, start]) if moments else words.utc(index)
+    if stop < time.first or start > time.last:
+        return None
+    return max(start, time.first), min(stop, time.last)
+
+
+def draw(lane: Lane, timeline: Timeline, time: TimeScale, top: float, right: float) -> str:
+    """Return one lane: name, bars or single doses, and what the drug does."""
+    middle = top + LANE / 2
+    name = lane.name if len(lane.name) <= 24 else f"{lane.name[:23]}…"
+    parts = [
+        svg.line(time.start, top + LANE, time.end, top + LANE, stroke="#ececec"),
+        svg.text(8, middle + 4, name, size=12.5),
+        svg.text(right + 4, middle + 4, lane.role, size=11.5, fill=svg.MUTED),
+    ]
+    spans = [(one, span) for one in lane.exposures if (span := _span(one, timeline.index, time))]
+    for number, (one, span) in enumerate(spans):
+        overlaps = any(
+            other[0] < span[1] and span[0] < other[1] for place, (_, other) in enumerate(spans) if place != number
+        )
+        if one.given:
+            parts += [_dose(time(words.utc(moment)), middle, lane.color) for moment in one.given if time.first <= words.utc(moment) <= time.last]
+        else:
+            parts.append(_bar(one, lane, time, middle, span, is_labelled=not overlaps))
+    return "".join(parts)
+
+
+def _dose(x: float, middle: float, color: str) -> str:
+    return svg.line(x, middle - _BAR / 2, x, middle + _BAR / 2, stroke=color, width=2.4)
+
+
+def _bar(
+    one: Exposure, lane: Lane, time: TimeScale, middle: float, span: tuple[datetime, datetime], *, is_labelled: bool
+) -> str:
+    left, right = time(span[0]), time(span[1])
+    is_unsure = one.start is None or (one.status == "stopped" and one.stop is None)
+    top = middle - _BAR / 2
+    parts = [
+        svg.rect(left, top, right - left, _BAR, fill="#ffffff" if is_unsure else f"{lane.color}2e", stroke=lane.color,
+                 dash="4 3" if is_unsure else ""),
+    ]  # fmt: skip
+    if one.start is not None and words.utc(one.start) < time.first:
+        parts.append(_arrow(left, middle, -1, lane.color))
+    if one.status == "current" and one.stop is None:
+        parts.append(_arrow(right, middle, 1, lane.color))
+    room = right - left - 10
+    told = next((text for text in _labels(one, time) if svg.width_of(text, 11) < room), "") if is_labelled else ""
+    if told:
+        parts.append(svg.text(left + 6, middle + 4, told, size=11))
+    return "".join(parts)
+
+
+def _arrow(x: float, middle: float, sign: int, color: str) -> str:
+    tip = x + 8 * sign
+    return f'<polygon points="{tip:g},{middle:g} {x:g},{middle - 6:g} {x:g},{middle + 6:g}" fill="{color}"/>'
+
+
+def _labels(one: Exposure, time: TimeScale) -> list[str]:
+    """Return what may stand in a bar, the fullest first."""
+    dose = dose_text(one)
+    if one.start is None:
+        since = "start not recorded"
+    elif one.status == "stopped" and one.stop is None:
+        since = "stopped, date not recorded"
+    else:
+        since = f"since {words.at(one.start)[:10]}" if words.utc(one.start) < time.first else ""
+    return [text for text in (", ".join(part for part in (dose, since) if part), since, dose) if text]
+
+
+def dose_text(one: Exposure) -> str:
+    """Return dose and times a day, where the unit is one that we can print."""
+    if one.dose is None or not _UNIT.fullmatch(one.dose_unit):
+        return ""
+    often = f" × {one.per_day:g}/day" if one.per_day else ""
+    return f"{one.dose:g}{words.JOIN}{one.dose_unit}{often}"

@@ -1,0 +1,277 @@
+"""The answer on a terminal: the most urgent first, readable in ten seconds, legible without color or UTF-8."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING
+
+from carnallite.knowledge import knowledge
+from carnallite.surfaces import words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from carnallite.assessment import Alert, Assessment, NextTest, RankedCause, Reason
+
+_SHOWN_CAUSES, _SHOWN_FOR, _SHOWN_AGAINST, _SHOWN_ISSUES, _BEST_TESTS, _SHOWN_FACTS = 4, 3, 1, 3, 3, 4
+_NOT_LISTED = 0.1  # a cause less probable than this is named in one line with the others
+_BAR = 10
+_STYLES = {"emergency": "1;97;41", "unsafe": "1;30;43", "sample": "1;30;46", "title": "1", "strong": "1", "faint": "2"}
+_ASCII = str.maketrans({
+    "µ": "u", "≥": ">=", "≤": "<=", "·": "*", "×": "x", "–": "-", "—": "-", "→": "->", "−": "-", "’": "'",
+    "█": "#", "░": ".", "•": "*", words.JOIN: " ",
+})  # fmt: skip
+# a number and the word after it stay together; a date is not a number with a unit
+_UNIT_AFTER = re.compile(r"(?<=\d) (?=[^\W\d]|%)(?<!\d{4}-\d\d-\d\d )")
+
+
+class _Page:
+    """Lines of at most `width` columns; styles are added after wrapping, so that they never count as text."""
+
+    def __init__(self, width: int, *, color: bool, ascii_only: bool) -> None:
+        self.width, self.color, self.ascii_only = max(width, 24), color, ascii_only
+        self.lines: list[str] = []
+
+    def write(self, text: str, *, indent: int = 0, hang: int | None = None, style: str = "") -> None:
+        """Add a paragraph; `hang` is the indent of its further lines."""
+        first = " " * indent
+        rest = " " * (indent if hang is None else hang)
+        whole = _UNIT_AFTER.sub(words.JOIN, self.encode(text, keep_joins=True))
+        wrapped = textwrap.wrap(
+            whole, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        )
+        self.lines += [self._styled(self.encode(line), style) for line in wrapped]
+
+    def pair(self, left: str, right: str, *, indent: int = 0, style: str = "") -> None:
+        """Add two texts at either end of a line, or below each other where they do not fit."""
+        gap = self.width - indent - len(self.encode(left)) - len(self.encode(right))
+        if gap >= 2:
+            whole = " " * indent + self.encode(left) + " " * gap + self.encode(right)
+            self.lines.append(self._styled(whole, style))
+        else:
+            self.write(left, indent=indent, hang=indent + 2, style=style)
+            self.write(right, indent=indent + 2, style=style)
+
+    def title(self, text: str) -> None:
+        """Add a blank line and a heading."""
+        self.gap()
+        self.write(text, style="title")
+
+    def gap(self) -> None:
+        """Add a blank line, unless the page begins or the last line is one."""
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def encode(self, text: str, *, keep_joins: bool = False) -> str:
+        """Return text in the characters that the terminal knows, without control characters."""
+        clean = "".join(char for char in text if char.isprintable() or char == words.JOIN)
+        if not keep_joins:
+            clean = clean.replace(words.JOIN, " ")
+        if not self.ascii_only:
+            return clean
+        parts = (part.translate(_ASCII) for part in clean.split(words.JOIN))
+        plain = (unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode() for part in parts)
+        return words.JOIN.join(plain)
+
+    def _styled(self, line: str, style: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{line}\x1b[0m" if self.color and style else line
+
+
+def render(
+    assessment: Assessment,
+    *,
+    units: words.Units,
+    width: int,
+    color: bool,
+    unread: bool = False,
+    both: bool = False,
+    ascii_only: bool = False,
+) -> str:
+    """Return the answer as text.
+
+    Parameters
+    ----------
+    assessment : Assessment
+        The answer.
+    units : {"si", "us"}
+        In which numbers are printed; `both` adds the other system in brackets.
+    width : int
+        Columns. A number and its unit stay on one line.
+    color : bool
+        Without it no escape sequence is written. Color repeats what words say.
+    unread : bool
+        List every issue instead of the first few.
+    ascii_only : bool
+        For terminals without UTF-8.
+    """
+    page = _Page(width, color=color, ascii_only=ascii_only)
+    tell = words.speaker(assessment, units, both=both)
+    for label, style, alerts in (
+        ("EMERGENCY", "emergency", assessment.emergencies),
+        ("UNSAFE NOW", "unsafe", assessment.unsafe),
+        ("DOUBT ABOUT THE SAMPLE", "sample", assessment.samples),
+    ):
+        _alerts(page, label, style, alerts, tell)
+    page.gap()
+    page.write(words.headline(assessment, units, both=both), style="strong")
+    page.write(f"{words.sample_times(assessment)}. Times are UTC.", indent=2, style="faint")
+    _causes(page, assessment, tell)
+    _factors(page, assessment, tell)
+    _explained(page, assessment)
+    _tests(page, assessment)
+    _missing(page, assessment)
+    _issues(page, assessment, listed=unread)
+    _foot(page, assessment)
+    return "\n".join(page.lines) + "\n"
+
+
+def _alerts(page: _Page, label: str, style: str, alerts: Iterable[Alert], tell: Callable[[str], str]) -> None:
+    for alert in alerts:
+        page.gap()
+        page.write(f"{label}: {alert.summary}", hang=2, style=style)
+        page.write(f"Do:  {tell(alert.do)}", indent=2, hang=7)
+        if alert.why:
+            page.write(f"Why: {tell('; '.join(alert.why[:_SHOWN_FACTS]))}", indent=2, hang=7)
+        _disputes(page, alert.statements, indent=2)
+
+
+def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
+    causes = assessment.causes
+    withheld = next((one for one in assessment.issues if one.code == "ranking_withheld"), None)
+    if assessment.cannot_tell:
+        page.title("LIKELY CAUSES: CANNOT TELL YET")
+        page.write(withheld.what if withheld else cannot_tell(causes), indent=2)
+        _list_tests(page, assessment.next_tests[:_BEST_TESTS])
+        if causes:
+            page.gap()
+            page.write("Still possible:", indent=2)
+    else:
+        page.title("LIKELY CAUSES")
+    if causes and causes[0].id == "none" and not assessment.cannot_tell:
+        page.write("None is sought: no ion that was measured is out of range.", indent=2)
+        return
+    listed = [one for one in causes if one.probability >= _NOT_LISTED][:_SHOWN_CAUSES] or list(causes[:1])
+    for number, cause in enumerate(listed, 1):
+        _cause(page, number, cause, tell)
+    others = [f"{one.name} {words.percent(one.probability)}" for one in causes if one not in listed]
+    if others:
+        page.write(f"Further: {', '.join(others)}", indent=2, hang=4, style="faint")
+
+
+def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
+    """Return why no cause is named, in a sentence."""
+    named = [one for one in causes if one.id not in words.NO_CAUSE]
+    if not named:
+        return "The record holds too little to name a cause. These tests would tell most:"
+    first = f"{named[0].name}, {words.percent(named[0].probability)}"
+    return f"No cause stands out (the first is {first}). These tests would tell most:"
+
+
+def _cause(page: _Page, number: int, cause: RankedCause, tell: Callable[[str], str]) -> None:
+    page.pair(f"{number} {cause.name}", _probability(cause, page), indent=1, style="strong")
+    if cause.id in words.NO_CAUSE:
+        return
+    told = f"{cause.basis.capitalize()}. {cause.because}".strip()
+    page.write(told, indent=3)
+    for reason in words.strongest(cause.for_, _SHOWN_FOR):
+        page.write(f"+ {_reason(reason, tell)}", indent=3, hang=5)
+    for reason in words.strongest(cause.against, _SHOWN_AGAINST):
+        page.write(f"- against: {_reason(reason, tell)}", indent=3, hang=5)
+    _disputes(page, cause.statements, indent=3)
+
+
+def _probability(cause: RankedCause, page: _Page) -> str:
+    filled = round(cause.probability * _BAR)
+    bar = "█" * filled + "░" * (_BAR - filled)
+    told = f"{words.chance(cause.probability)}, {words.percent(cause.probability)}"
+    return f"{told:>16} {f'[{page.encode(bar)}]' if page.ascii_only else bar}"
+
+
+def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
+    number = f"LR{words.JOIN}{words.ratio(reason.likelihood_ratio)}" if reason.likelihood_ratio is not None else ""
+    marks = ", ".join(part for part in (number, words.worth(reason)) if part)
+    return f"{tell(reason.fact)} [{marks}]" if marks else tell(reason.fact)
+
+
+def _disputes(page: _Page, ids: Iterable[str | None], *, indent: int) -> None:
+    for dispute in words.disputes(ids):
+        one = dispute.statement
+        contrary = f" The contrary: {dispute.contrary[0].claim} ({dispute.contrary[0].id})" if dispute.contrary else ""
+        told = f"! {one.status.upper()}: {one.claim} (see: carnallite explain {one.id}){contrary}"
+        page.write(told, indent=indent, hang=indent + 2)
+
+
+def _factors(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
+    if not assessment.factors:
+        return
+    page.title("WHY IT STAYS SO")
+    for factor in assessment.factors:
+        reasons = words.strongest(factor.for_, _SHOWN_FOR)
+        why = f": {'; '.join(tell(reason.fact) for reason in reasons)}" if reasons else ""
+        marks = sorted({words.worth(reason) for reason in reasons} - {""})
+        worth = f" [{'; '.join(marks)}]" if marks else ""
+        told = f"{words.chance(factor.probability)}, {words.percent(factor.probability)}"
+        page.write(f"{factor.name} ({told}){why}{worth}", indent=2, hang=4)
+        known = knowledge().factors.get(factor.id)
+        _disputes(page, known.statements if known else (), indent=4)
+
+
+def _explained(page: _Page, assessment: Assessment) -> None:
+    lines = list(explained(assessment))
+    if lines:
+        page.title("DOES MAGNESIUM EXPLAIN IT?")
+    for line in lines:
+        page.write(line, indent=2, hang=4)
+
+
+def explained(assessment: Assessment) -> Iterator[str]:
+    """Yield whether the magnesium disorder is a cause of the other ones, in words and numbers."""
+    for ion in ("potassium", "calcium"):
+        probability = getattr(assessment.magnesium_explains, ion)
+        if probability is not None:
+            told = f"{words.chance(probability)}, {words.percent(probability)}"
+            yield f"{getattr(assessment.states, ion).capitalize()} {ion}: {told}"
+
+
+def _tests(page: _Page, assessment: Assessment) -> None:
+    tests = assessment.next_tests[_BEST_TESTS if assessment.cannot_tell else 0 :]
+    if tests:
+        page.title("FURTHER TESTS" if assessment.cannot_tell else "NEXT TESTS")
+        _list_tests(page, tests)
+
+
+def _list_tests(page: _Page, tests: Iterable[NextTest]) -> None:
+    for test in tests:
+        page.write(f"> {test.name}: {test.why}", indent=2, hang=4)
+
+
+def _missing(page: _Page, assessment: Assessment) -> None:
+    if assessment.missing:
+        page.title("MISSING")
+        page.write("; ".join(assessment.missing), indent=2)
+
+
+def _issues(page: _Page, assessment: Assessment, *, listed: bool) -> None:
+    issues = [one for one in assessment.issues if one.code != "ranking_withheld"]
+    if not issues:
+        return
+    page.title(f"NOT USED FROM THE RECORD ({len(issues)})")
+    shown = issues if listed else issues[:_SHOWN_ISSUES]
+    for issue in shown:
+        page.write(f"{issue.where}: {issue.what} {issue.do}", indent=2, hang=4)
+    if len(shown) < len(issues):
+        page.write(f"and {len(issues) - len(shown)} more", indent=2, style="faint")
+
+
+def _foot(page: _Page, assessment: Assessment) -> None:
+    made = assessment.provenance
+    versions = [
+        f"carnallite {made.version}".strip(), made.knowledge, f"model {made.model}" if made.model else "",
+        f"library {made.library}" if made.library else "",
+        f"record {made.record.removeprefix('sha256:')[:12]}" if made.record else "",
+        f"index {words.at(assessment.index)} UTC",
+    ]  # fmt: skip
+    page.gap()
+    page.write(f"{words.INTENDED_USE} {'; '.join(one for one in versions if one)}", style="faint")

@@ -1,0 +1,247 @@
+"""How a surface says things: chances in words, times, both unit systems, and what the evidence is worth."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analytes, printed_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from carnallite.assessment import Assessment, Reason, Result
+    from carnallite.assessment.values import State
+    from carnallite.knowledge import Statement
+    from carnallite.quantity import Analyte
+
+Units = Literal["si", "us"]
+JOIN = "\N{NO-BREAK SPACE}"  # between a number and its unit
+INTENDED_USE = "Research software, not a medical device: decision support for clinicians."
+NO_CAUSE = frozenset({"other", "none"})  # entries of the ranking that are not causes
+
+# A scale of words for readers, not a clinical cut-off: the number always stands beside the word.
+_CHANCES = ((0.9, "very likely"), (0.66, "likely"), (0.33, "possible"), (0.1, "less likely"), (0.0, "unlikely"))
+_DOUBTED = frozenset({"contested", "contradicted"})
+_IONS: dict[str, tuple[str, ...]] = {
+    "magnesium": ("serum_magnesium", "ionized_magnesium"),
+    "potassium": ("serum_potassium", "blood_potassium"),
+    "calcium": ("ionized_calcium", "corrected_calcium", "serum_calcium"),
+}
+_KINDS = {
+    "ionized_magnesium": "ionized",
+    "blood_potassium": "whole-blood",
+    "ionized_calcium": "ionized",
+    "corrected_calcium": "corrected",
+}
+_FLAGS = {"low": "L", "high": "H"}
+
+
+class Ion(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an ion stands and the result that shows it."""
+
+    name: str
+    state: State
+    result: Result | None
+    kind: str = ""  # "ionized", "corrected" ...; empty for the total in serum
+
+
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that the evidence does not carry, with what is said on either side."""
+
+    statement: Statement
+    contrary: tuple[Statement, ...]
+
+
+def chance(probability: float) -> str:
+    """Return a probability in words.
+
+    >>> [chance(p) for p in (0.95, 0.7, 0.5, 0.2, 0.01)]
+    ['very likely', 'likely', 'possible', 'less likely', 'unlikely']
+    """
+    return next(word for least, word in _CHANCES if probability >= least)
+
+
+def percent(probability: float) -> str:
+    """Return a probability as a percentage that never claims certainty.
+
+    >>> percent(0.834), percent(0.999), percent(0.001)
+    ('83\\xa0%', '>99\\xa0%', '<1\\xa0%')
+    """
+    if probability > 0.99:
+        return f">99{JOIN}%"
+    return f"<1{JOIN}%" if probability < 0.01 else f"{probability:.0%}".replace("%", f"{JOIN}%")
+
+
+def utc(time: datetime) -> datetime:
+    """Return a moment in UTC; one without a zone is taken as UTC, as the readers do."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def at(time: datetime | None) -> str:
+    """Return a moment to the minute, or the day where the record gives no time of day."""
+    if time is None:
+        return "undated"
+    time = utc(time)
+    return f"{time:%Y-%m-%d}" if time.hour == time.minute == 0 else f"{time:%Y-%m-%d}{JOIN}{time:%H:%M}"
+
+
+def ago(hours: float | None) -> str:
+    """Return an age as people say it.
+
+    >>> ago(0.2), ago(5.4), ago(72), ago(24 * 100)
+    ('<1\\xa0h', '5\\xa0h', '3\\xa0days', '14\\xa0weeks')
+    """
+    if hours is None:
+        return "age unknown"
+    if hours < 1:
+        return f"<1{JOIN}h"
+    if hours < 48:
+        return f"{hours:.0f}{JOIN}h"
+    days = hours / 24
+    if days < 60:
+        return f"{days:.0f}{JOIN}days"
+    return f"{days / 7:.0f}{JOIN}weeks" if days < 365 else f"{days / 365.25:.1f}{JOIN}years"
+
+
+def ions(assessment: Assessment) -> tuple[Ion, ...]:
+    """Return each ion with the result that shows its state: one out of range before one within it."""
+    results = {result.id: result for result in assessment.results}
+    found = []
+    for name, ids in _IONS.items():
+        state: State = getattr(assessment.states, name)
+        known = [results[id] for id in ids if id in results]
+        shows = [result for result in known if result.flag == _FLAGS.get(state, "")]
+        chosen = next(iter(shows or known), None)
+        found.append(Ion(name=name, state=state, result=chosen, kind=_KINDS.get(chosen.id, "") if chosen else ""))
+    return tuple(found)
+
+
+def value(result: Result, units: Units, *, both: bool = False) -> str:
+    """Return a result in one unit system, the other one in brackets where asked for and different."""
+    first, second = (result.us, result.value) if units == "us" else (result.value, result.us)
+    return f"{first} ({second})" if both and first != second else first
+
+
+def reference(result: Result, units: Units) -> str:
+    """Return the reference interval of a result."""
+    analyte = _convertible().get(result.id)
+    return result.reference if units == "si" or analyte is None else _in_us(result.reference, analyte)
+
+
+def speaker(assessment: Assessment, units: Units, *, both: bool = False) -> Callable[[str], str]:
+    """Return a function that puts the results inside a fact into a unit system.
+
+    A result that the assessment lists is printed exactly as listed; an older one is converted.
+    """
+    listed = {(result.name, result.value): result.us for result in assessment.results}
+
+    def convert(match: re.Match[str]) -> str:
+        name, first = match["name"], match["value"]
+        second = listed.get((name, first)) or _in_us(first, _by_name()[name])
+        if second == first:
+            return match[0]
+        if both:
+            return f"{name} {second} ({first})" if units == "us" else f"{name} {first} ({second})"
+        return f"{name} {second}"
+
+    return (lambda text: text) if units == "si" and not both else (lambda text: _measured().sub(convert, text))
+
+
+def _in_us(text: str, analyte: Analyte) -> str:
+    unit = re.escape(f"{JOIN}{printed_unit(analyte.unit)}")
+    return re.sub(rf"(\d+(?:\.\d+)?){unit}", lambda match: analyte.show(float(match[1]), "us"), text)
+
+
+@cache
+def _convertible() -> dict[str, Analyte]:
+    return {one.id: one for one in analytes().values() if one.us_unit and one.us_unit != one.unit}
+
+
+@cache
+def _by_name() -> dict[str, Analyte]:
+    return {one.name: one for one in _convertible().values()}
+
+
+@cache
+def _measured() -> re.Pattern[str]:
+    """Return the pattern of a result as a fact tells it: name, value with unit, or a range of two."""
+    names = "|".join(re.escape(name) for name in sorted(_by_name(), key=len, reverse=True))
+    units = {printed_unit(one.unit) for one in _convertible().values()}
+    unit = "|".join(re.escape(one) for one in sorted(units, key=len, reverse=True))
+    number = rf"[<>≤≥]?\d+(?:\.\d+)?{JOIN}(?:{unit})"
+    return re.compile(rf"(?P<name>{names}) (?P<value>{number}(?: to {number})?)(?![\w/])")
+
+
+def headline(assessment: Assessment, units: Units, *, both: bool = False) -> str:
+    """Return the states of the three ions with their numbers, in one sentence."""
+    parts = []
+    for ion in ions(assessment):
+        is_known = ion.state != "unknown"
+        state = ion.state if is_known else "not known"
+        shown = value(ion.result, units, both=both) if ion.result else ""
+        number = f" {shown}" if is_known and shown else f" (last {shown})" if shown else ""
+        doubt = ", perhaps out of range" if ion.result and ion.result.flag == "?" else ""
+        parts.append(f"{ion.kind} {ion.name} {state}{number}{doubt}".strip())
+    text = ", ".join(parts)
+    return text[0].upper() + text[1:]
+
+
+def statement(id: str | None) -> Statement | None:
+    """Return a statement by its id or by another place where the documents say the same."""
+    if not id:
+        return None
+    known = knowledge().statements
+    return known.get(id) or next((one for one in known.values() if id in one.also_at), None)
+
+
+def worth(reason: Reason) -> str:
+    """Return what the evidence for a reason is worth, in words: how its number arose, and a doubted statement."""
+    told = statement(reason.statement)
+    doubted = told is not None and told.status not in {"supported", "partly supported"}
+    parts = [reason.status, f"{told.id} {told.status}" if told and doubted else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def strongest(reasons: Iterable[Reason], count: int) -> tuple[Reason, ...]:
+    """Return the reasons that weigh most; a recorded exposure, which has no ratio, comes first."""
+    weigh = lambda reason: reason.likelihood_ratio  # noqa: E731
+    ranked = sorted(
+        reasons, key=lambda one: -float("inf") if weigh(one) is None else -max(weigh(one), 1 / max(weigh(one), 1e-9))
+    )
+    return tuple(ranked[:count])
+
+
+def ratio(number: float | None) -> str:
+    """Return a likelihood ratio to two figures.
+
+    >>> ratio(12.34), ratio(0.3), ratio(None)
+    ('12', '0.3', '')
+    """
+    return "" if number is None else f"{number:.2g}" if number < 100 else f"{number:.0f}"
+
+
+def disputes(ids: Iterable[str | None]) -> tuple[Dispute, ...]:
+    """Return the contested and contradicted statements among ids, each once, with those that say the contrary."""
+    found: dict[str, Dispute] = {}
+    for id in ids:
+        one = statement(id)
+        if one is not None and one.status in _DOUBTED:
+            contrary = tuple(other for other in map(statement, one.opposes) if other is not None)
+            found[one.id] = Dispute(statement=one, contrary=contrary)
+    return tuple(found.values())
+
+
+def sample_times(assessment: Assessment) -> str:
+    """Return when the results of the headline were taken."""
+    known = [ion for ion in ions(assessment) if ion.result is not None]
+    told = {ion.name: f"{at(ion.result.time)}, {ago(ion.result.age_h)} old" for ion in known if ion.result}
+    if not told:
+        return "No magnesium, potassium or calcium result"
+    if len(set(told.values())) == 1:
+        return f"Taken {next(iter(told.values()))}"
+    return "; ".join(f"{name} {moment}" for name, moment in told.items()).capitalize()
