@@ -274,14 +274,22 @@ def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
 
 
 def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explained:
-    """Return how probably the magnesium disorder is a cause of the others, given the other causes."""
+    """Return how probably the magnesium disorder is a cause of the others, given the other causes.
+
+    While magnesium is unknown nothing may be inferred from the lack of another cause: the base rate stands.
+    """
     links = {("potassium", "low"): "magnesium_to_potassium", ("potassium", "high"): "high_magnesium_to_potassium",
              ("calcium", "low"): "magnesium_to_calcium"}  # fmt: skip
     answers: dict[str, float | None] = {"potassium": None, "calcium": None}
     for ion in answers:
         if states[ion] in {"low", "high"}:
             link = links.get((ion, states[ion]))
-            answers[ion] = _linked(link, everybody, row) if link else 0.0
+            if link is None:
+                answers[ion] = 0.0
+            elif states["magnesium"] == "unknown":
+                answers[ion] = round(float(everybody.links[link][0][row]), 4)
+            else:
+                answers[ion] = _linked(link, everybody, row)
     return Explained(**answers)
 
 

@@ -152,7 +152,7 @@ class Outputs:
 
     def hand_over(self, reader: Reader) -> None:
         """Add the sum of urine and of stool for every day that was charted throughout."""
-        names = {"urine": "24 h urine volume", "stool": "stool output 24 h"}
+        names = {"urine": "24 h urine volume", "stool": "24 h stool volume"}
         for (owner, day), rows in self.days.items():
             if not _is_whole([time for _, _, time, _ in rows]):
                 continue

@@ -31,7 +31,7 @@ from carnallite.record.timeline import (
     Timeline,
     Unread,
 )
-from carnallite.record.understand import Mention, label_words, mentions
+from carnallite.record.understand import Mention, is_denial, label_words, mentions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -242,10 +242,21 @@ def _observation(
         if found.code != "result_not_read" or not mentions(entry.words):
             into.issues.append(found)
             return
-    understood = _remember_text(entry, f"{entry.text}: {entry.words}" if entry.words else "", into, index)
+    understood = _remember_text(entry, _answered(entry), into, index)
     understood |= _remember_text(entry, entry.notes, into, index)
     if not understood:
         _not_read(entry, into)
+
+
+def _answered(entry: Entry) -> str:
+    """Return what the question of a form and its answer say together.
+
+    "Screen for opiates: negative" denies them, and an answer that names something itself ("Intubated: not
+    intubated") stands alone.
+    """
+    if not entry.words or (mentions(entry.text) and mentions(entry.words)):
+        return entry.words
+    return f"no {entry.text}" if is_denial(entry.words) else f"{entry.text}: {entry.words}"
 
 
 def _not_read(entry: Entry, into: _Gathered) -> None:
@@ -292,8 +303,13 @@ def _condition(
     began = _began(text, entry.time or index)
     onset = min((moment for moment in (began, entry.time) if moment is not None), default=None)
     by_text = {mention.id for mention in named if mention.kind == "condition"}
-    coded = [id for id in coding.conditions_of(entry.codes) if id not in by_text]
-    for mention in (*named, *(Mention("condition", id, "present", "code") for id in coded)):
+    coded = [
+        Mention("condition", id, "past" if coding.is_history(*code) else "present", "code")
+        for code in entry.codes
+        for id in coding.conditions_of((code,))
+        if id not in by_text
+    ]
+    for mention in (*named, *dict.fromkeys(coded)):
         if mention.kind == "condition":
             found = _condition_from(mention, entry, base, onset)
             if entry.kind == "procedure" and found.status == "present":

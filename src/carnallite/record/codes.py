@@ -110,6 +110,18 @@ def icd_system(code: str) -> str:
     return "icd10" if _ICD10.fullmatch(code) else ""
 
 
+_HISTORY = {"icd9": ("V10", "V11", "V12", "V13"), "icd10": ("Z85", "Z86", "Z87")}
+
+
+def is_history(system: str, code: str) -> bool:
+    """Return whether a diagnosis code means that the person once had something.
+
+    >>> is_history("icd10", "Z87.442"), is_history("icd10", "N20.0")
+    (True, False)
+    """
+    return code.startswith(_HISTORY.get(system, ()))
+
+
 def conditions_of(codes: Iterable[tuple[str, str]]) -> list[str]:
     """Return the conditions that diagnosis or procedure codes mean; a prefix means all codes below it."""
     found: list[str] = []

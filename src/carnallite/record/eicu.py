@@ -80,7 +80,7 @@ def _after(minutes: str) -> datetime | None:
 
 
 def _stay(reader: Reader, row: Row) -> None:
-    owner, where = row["patientunitstayid"], "patient 1"
+    owner, where = row["patientunitstayid"], "patient 1"  # this table has one row for each
     end, before = _after(row["unitdischargeoffset"]), _after(row["hospitaladmitoffset"])
     reader.add(owner, Entry(kind="encounter", where=where, setting="ICU", time=_ADMISSION, end=end))
     if before is not None:
@@ -92,6 +92,7 @@ def _stay(reader: Reader, row: Row) -> None:
     for name, said, unit in sizes:
         value = number(said)
         if value:
+            where = f"patient 1, {name}"
             entry = Entry(kind="observation", where=where, text=name, value=value, unit=unit, time=_ADMISSION)
             reader.add(owner, entry)
 

@@ -40,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[tuple[str, str], ...] = ()
     text: str = ""
     value: float | None = None
+    value_high: float | None = None  # where the source gives a range
     comparator: str = ""
     unit: str = ""
     unit_code: str = ""

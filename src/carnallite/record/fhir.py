@@ -138,6 +138,7 @@ class Resource(msgspec.Struct, frozen=True, rename="camel"):
     effective_period: Period | None = None
     issued: Text = None
     value_quantity: Quantity | None = None
+    value_range: Bounds | None = None
     value_string: Text = None
     value_integer: float | None = None
     value_codeable_concept: Concept | None = None
@@ -405,7 +406,7 @@ def _observations(where: str, resource: Resource) -> Iterator[Entry]:
         "notes": _notes(resource),
         "specimen": (resource.specimen.display or "") if resource.specimen else "",
     }
-    has_value = any((resource.value_quantity, resource.value_string, resource.value_codeable_concept,
+    has_value = any((resource.value_quantity, resource.value_range, resource.value_string, resource.value_codeable_concept,
                      resource.value_integer is not None))  # fmt: skip
     if has_value or not resource.component:
         yield Entry(where=where, **common, **_named(resource.code), **_value(resource))
@@ -428,6 +429,9 @@ def _value(source: Resource | Component) -> dict[str, Any]:
             "unit": quantity.unit or "",
             "unit_code": quantity.code or "" if (quantity.system or "").endswith("unitsofmeasure.org") else "",
         }
+    elif isinstance(source, Resource) and source.value_range is not None and source.value_range.low is not None:
+        low, high = source.value_range.low, source.value_range.high
+        values = {"value": low.value, "value_high": high.value if high else None, "unit": low.unit or low.code or ""}
     elif source.value_string:
         values = {"words": source.value_string}
     elif source.value_codeable_concept is not None:

@@ -92,7 +92,7 @@ _ATC = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 _SNOMED = re.compile(r"\d{3,15}[01]0\d")
 _BOTH = re.compile(r"E\d{3,4}")  # ICD-9 and ICD-10 could both write it so
 _ICD9_PROCEDURE = re.compile(r"\d\d\.\d{1,2}")
-_WORDS = re.compile(r"[^\W\d_]{3}")
+_LETTER = re.compile(r"[^\W\d_]")
 _EPOCH = re.compile(r"-?\d{5,11}(\.\d+)?")
 _COMPACT_DATE = re.compile(r"(19|20|21)\d{6}")
 _ADMINISTRATIONS = frozenset({"32818", "38000180", "38000179", "43542358"})
@@ -223,7 +223,7 @@ def _codes(row: Row, name: str, words: Vocabulary, guess: Callable[[str], Codes]
     """Return codes and text of an event: what the source wrote first, then what it was mapped to."""
     said = row[f"{name}_source_value"]
     codes = list(guess(said))
-    names = [said] if _WORDS.search(said) and not codes else []
+    names = [said] if _LETTER.search(said) and not codes else []
     for column in (f"{name}_source_concept_id", f"{name}_concept_id"):
         meaning = words.get(row[column])
         if meaning is not None:

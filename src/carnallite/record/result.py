@@ -71,20 +71,28 @@ def _from_number(
     entry: Entry, analyte: Analyte, number: tuple[str, float, str], remarks: tuple[str, ...]
 ) -> Observation | Issue:
     comparator, value, unit = number
-    where = f"{analyte.name}"
+    where = analyte.name
     if not math.isfinite(value):
         return _issue(entry, "not_a_number", f"{where}: the value is not a number.", "Correct it at its source.")
     size = _factor(entry, analyte, unit)
     if isinstance(size, Issue):
         return size
-    canonical = value * size
+    canonical = _steady(value * size)
     if not comparator and not analyte.plausible.low <= canonical <= analyte.plausible.high:
         usual = f"{analyte.show(analyte.plausible.low)} to {analyte.show(analyte.plausible.high)}"
         what = f"{where}: {value:g} {unit} is not plausible ({usual})."
         return _issue(entry, "implausible", what, "Check unit, decimal point and row.")
     floor = 0.0 if analyte.plausible.low >= 0 else None
-    low = floor if comparator in {"<", "<="} else canonical
-    high = None if comparator in {">", ">="} else canonical
+    ends: dict[str, tuple[float | None, float | None]] = {
+        "": (canonical, canonical),
+        "<": (floor, math.nextafter(canonical, -math.inf)),
+        "<=": (floor, canonical),
+        ">": (math.nextafter(canonical, math.inf), None),
+        ">=": (canonical, None),
+    }
+    low, high = ends[comparator]
+    if entry.value_high is not None:
+        high = _steady(entry.value_high * size)
     given = _given_reference(entry, analyte, size)
     return Observation(
         quantity=analyte.id,
@@ -98,6 +106,15 @@ def _from_number(
         reference_high=given[1],
         remarks=remarks,
     )
+
+
+def _steady(value: float) -> float:
+    """Return a converted number without the noise of its last digits, so that no unit crosses a threshold.
+
+    >>> _steady(2.4305 * 0.41143797572516)
+    1.0
+    """
+    return float(f"{value:.10g}")
 
 
 def _factor(entry: Entry, analyte: Analyte, unit: str) -> float | Issue:
@@ -125,7 +142,7 @@ def _given_reference(entry: Entry, analyte: Analyte, size: float) -> tuple[float
     low, high = entry.reference_low, entry.reference_high
     if low is not None and high is not None and low >= high:
         return None, None
-    ends = tuple(None if end is None or not math.isfinite(end) else end * size for end in (low, high))
+    ends = tuple(None if end is None or not math.isfinite(end) else _steady(end * size) for end in (low, high))
     if any(end is not None and end > analyte.plausible.high for end in ends):
         return None, None
     return ends[0], ends[1]
@@ -168,7 +185,7 @@ def _hemolysed() -> tuple[str, ...]:
 def _remarks(entry: Entry) -> tuple[str, ...]:
     remarks: list[str] = []
     said = f" {label_words(f'{entry.notes} {entry.words}')} "
-    if any(f" {word} " in said for word in _hemolysed()):
+    if any(f" {word} " in said and f"not {word} " not in said and f"non {word} " not in said for word in _hemolysed()):
         remarks.append("hemolysed")
     if entry.status == "preliminary":
         remarks.append("preliminary")

@@ -65,7 +65,11 @@ def _entry(number: int, day: float, what: str, value: str, unit: str) -> Entry:
         status = "resolved" if value == "past" else ""
         return Entry(kind="condition", where=where, text=phrase, time=time, certainty=certainty, status=status)
     named = ingredients(known)
-    text = named[what][1].names[0] if what in named else known.drugs[what].names[0] if what in known.drugs else what
+    if what in named:
+        text = named[what][1].names[0]
+    else:
+        drug = known.drugs.get(what)
+        text = what if drug is None else (drug.names or drug.ingredients[0].names)[0]
     if what not in named and what not in known.drugs:
         if not any(mention.kind != "condition" for mention in mentions(what)):
             raise RecordRefused(f"sketch {where}", "it names no analyte, condition or drug.", "Use an id.")

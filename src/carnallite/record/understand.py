@@ -22,6 +22,10 @@ _WORD = re.compile(r"[^\W_]+(?:\+)?|[.;:!?\n,()\[\]/]")
 _ENDS_CLAUSE = frozenset(".;!?\n")
 _LIST_WORDS = frozenset({"or", "and", "nor", "other", "any", "y", "ni", "o", "und", "oder", "et", "ou", "e", "drugs"})
 _LONGEST_LISTED = 4
+_MARKS = _ENDS_CLAUSE | {","}
+
+
+_BEFORE: tuple[Sense, ...] = ("absent", "family", "past", "uncertain")
 
 
 class Mention(msgspec.Struct, frozen=True):
@@ -49,7 +53,8 @@ def words(text: str) -> list[str]:
     >>> words("No diarrhoea, 22q11.2 deletion.")
     ['no', 'diarrhoea', ',', '22q11', '2', 'deletion', '.']
     """
-    found = _WORD.findall(re.sub(r"(?<=\w)[.:/-](?=\w)", " ", fold(text)))
+    folded = re.sub(r"(?<=\w)[.:/-](?=\w)", " ", fold(text))
+    found = _WORD.findall(re.sub(r"\b([^\W\d])\.", r"\1 ", folded))  # the dot of "v." or "h.o." ends nothing
     return [word for word in found if word not in "()[]:/"]
 
 
@@ -113,7 +118,7 @@ def _name(run: str, lookup: Lookup) -> list[tuple[str, str]]:
 
 
 @cache
-def _cues() -> dict[str, str]:
+def _cues() -> dict[str, frozenset[str]]:
     language = knowledge().lexicon["language"]
     senses: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("absent", language.negation),
@@ -123,7 +128,11 @@ def _cues() -> dict[str, str]:
         ("uncertain", language.uncertain),
         ("boundary", language.boundary),
     )
-    return {label_words(cue): sense for sense, cues in senses for cue in cues}
+    table: dict[str, set[str]] = {}
+    for sense, cues in senses:
+        for cue in cues:
+            table.setdefault(label_words(cue), set()).add(sense)
+    return {cue: frozenset(meant) for cue, meant in table.items()}
 
 
 class _Found(msgspec.Struct):
@@ -150,8 +159,8 @@ def mentions(text: str) -> tuple[Mention, ...]:
     tokens = words(text)
     found = _matches(tokens)
     answer: list[Mention] = []
-    for position, match in enumerate(found):
-        sense = _sense(tokens, match, found[:position])
+    for match in found:
+        sense = _sense(tokens, match, found)
         for kind, id in match.names:
             if kind != "nothing":
                 answer.append(Mention(kind, id, sense, match.run))  # type: ignore[arg-type]
@@ -163,56 +172,63 @@ def _matches(tokens: list[str]) -> list[_Found]:
     found: list[_Found] = []
     position = 0
     while position < len(tokens):
-        if tokens[position] in _ENDS_CLAUSE or tokens[position] == ",":
+        match = None if tokens[position] in _MARKS else _longest(tokens, position, lookup)
+        if match is None:
             position += 1
-            continue
-        for size in range(min(lookup.longest, len(tokens) - position), 0, -1):
-            run = " ".join(tokens[position : position + size])
-            names = _name(run, lookup)
-            if names:
-                found.append(_Found(position, position + size, names, run))
-                position += size
-                break
         else:
-            position += 1
+            found.append(match)
+            position = match.end
     return found
 
 
-def _sense(tokens: list[str], match: _Found, before: list[_Found]) -> Sense:
+def _longest(tokens: list[str], start: int, lookup: Lookup) -> _Found | None:
+    """Return the longest listed run of words at a place.
+
+    A run may cross one comma ("renal failure, acute") if it ends where the item of the list ends.
+    """
+    for end in range(min(start + lookup.longest + 1, len(tokens)), start, -1):
+        part = tokens[start:end]
+        if part[-1] == "," or any(token in _ENDS_CLAUSE for token in part):
+            continue
+        commas = part.count(",")
+        if commas > 1 or (commas and end < len(tokens) and tokens[end] not in _MARKS):
+            continue
+        run = " ".join(token for token in part if token != ",")
+        names = _name(run, lookup)
+        if names:
+            return _Found(start, end, names, run)
+    return None
+
+
+def _sense(tokens: list[str], match: _Found, others: list[_Found]) -> Sense:
     """Return how a match is meant, from the cues of its clause."""
-    covered = {place for other in before for place in range(other.start, other.end)}
-    sense: Sense = "present"
+    covered = {place for other in others if other is not match for place in range(other.start, other.end)}
     commas = 0
     for place in range(match.start - 1, -1, -1):
-        token = tokens[place]
-        if token in _ENDS_CLAUSE:
+        if tokens[place] in _ENDS_CLAUSE:
             break
-        if token == ",":
+        if tokens[place] == ",":
             commas += 1
             continue
-        cue = _cue_at(tokens, place, covered)
-        if cue == "boundary":
+        meant = _cue_at(tokens, place, covered)
+        if "boundary" in meant:
             break
-        if cue in {"absent", "family", "past", "uncertain"}:
-            if commas and not _is_list(tokens, place, match):
-                break
-            sense = cue  # type: ignore[assignment]
-            break
-    if sense == "present" and _denied_after(tokens, match.end):
-        return "absent"
-    return sense
+        for sense in _BEFORE:
+            if sense in meant:
+                return "present" if commas and not _is_list(tokens, place, match) else sense
+    return "absent" if _denied_after(tokens, match.end, covered) else "present"
 
 
-def _cue_at(tokens: list[str], place: int, covered: set[int]) -> str:
-    """Return the sense of the longest cue that ends at a place, or an empty string."""
+def _cue_at(tokens: list[str], place: int, covered: set[int]) -> frozenset[str]:
+    """Return what the longest cue that ends at a place may mean."""
     cues = _cues()
     for size in (4, 3, 2, 1):
         start = place - size + 1
         if start >= 0 and not any(spot in covered for spot in range(start, place + 1)):
-            sense = cues.get(" ".join(tokens[start : place + 1]), "")
-            if sense:
-                return sense
-    return ""
+            meant = cues.get(" ".join(tokens[start : place + 1]))
+            if meant:
+                return meant
+    return frozenset()
 
 
 def _is_list(tokens: list[str], cue: int, match: _Found) -> bool:
@@ -231,15 +247,17 @@ def _is_list(tokens: list[str], cue: int, match: _Found) -> bool:
     return True
 
 
-def _denied_after(tokens: list[str], start: int) -> bool:
+def _denied_after(tokens: list[str], start: int, covered: set[int]) -> bool:
     clause: list[str] = []
-    for token in tokens[start : start + 5]:
-        if token in _ENDS_CLAUSE or token == ",":
+    for place in range(start, min(start + 5, len(tokens))):
+        if tokens[place] in _MARKS or place in covered:
             break
-        clause.append(token)
+        clause.append(tokens[place])
     cues = _cues()
-    runs = (" ".join(clause[a:b]) for a in range(len(clause)) for b in range(a + 1, len(clause) + 1))
-    return any(cues.get(run) == "after" for run in runs)
+    runs = [(a, " ".join(clause[a:b])) for a in range(len(clause)) for b in range(a + 1, len(clause) + 1)]
+    return any(
+        "after" in cues.get(run, ()) and not (first and "absent" in cues.get(clause[first - 1], ())) for first, run in runs
+    )
 
 
 Level = Literal["undetectable", "low", "normal", "high", ""]
@@ -252,19 +270,31 @@ def level(text: str) -> Level:
     The longest listed word run wins, so that "inappropriately normal" is normal and "not low" is nothing.
     """
     language = knowledge().lexicon["language"]
-    run = label_words(text)
-    best: tuple[int, Level] = (0, "")
+    run = f" {label_words(re.sub(r'[(].*?[)]', ' ', text))} "
+    if any(f" {label_words(cue)} " in run for cue in language.undetectable):
+        return "undetectable"
+    if any(f" {cue} " in run for cue, meant in _cues().items() if "absent" in meant):
+        return ""
     groups: tuple[tuple[Level, tuple[str, ...]], ...] = (
-        ("undetectable", language.undetectable),
         ("low", language.low),
         ("normal", language.normal),
         ("high", language.high),
     )
-    if any(f" {cue} " in f" {run} " for cue, sense in _cues().items() if sense == "absent"):
-        return ""
+    best: tuple[int, Level] = (0, "")
     for name, cues in groups:
         for cue in cues:
             folded = label_words(cue)
-            if f" {folded} " in f" {run} " and len(folded) > best[0]:
+            if len(folded) > best[0] and f" {folded} " in run:
                 best = (len(folded), name)
     return best[1]
+
+
+@cache
+def is_denial(text: str) -> bool:
+    """Return whether a result in words only says no: "absent", "negative", "none".
+
+    >>> is_denial("negative"), is_denial("negative for ketones")
+    (True, False)
+    """
+    meant = _cues().get(label_words(text), frozenset())
+    return bool(meant & {"absent", "after"}) or label_words(text) == "none"

@@ -16,7 +16,20 @@ _STEPS = (
     *((count * _HOUR) for count in (1, 2, 3, 6, 12)),
     *((count * _DAY) for count in (1, 2, 4, 7, 14)),
 )
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # whatever the locale
+_NAMES = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)  # whatever the locale
 _MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
@@ -73,7 +86,7 @@ def number_ticks(low: float, high: float, count: int = 4) -> tuple[list[float], 
     return [round(number * step, 10) for number in range(first, last + 1)], decimals
 
 
-def time_ticks(first: datetime, last: datetime, count: int = 6) -> list[Tick]:
+def time_ticks(first: datetime, last: datetime, count: int = 8) -> list[Tick]:
     """Return at most `count` ticks at round moments; the year stands below the first one and where it changes."""
     moments = next(
         (found for found in _candidates(first, last) if len(found) <= count),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import datetime, timedelta
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ from carnallite.surfaces.axis import TimeScale, time_ticks
 if TYPE_CHECKING:
     from carnallite.record import Timeline
 
-WIDTH = 800
-_LEFT, _RIGHT = 176, 664  # [px] between them lies the time axis
-_TOP, _AXIS = 46, 50
+WIDTH = 860
+_LEFT, _RIGHT = 176, 680  # [px] between them lies the time axis
+_TOP, _AXIS = 58, 50
 _GAP = 10
 _SHORTEST = timedelta(days=1)
 _LONGEST = timedelta(days=730)  # older results stay in the table; `days` shows more
@@ -55,17 +55,25 @@ def timeline_svg(timeline: Timeline, *, units: words.Units, days: float | None =
         top += lanes.LANE
     bottom = top
     notes = _notes(timeline, time, units, shown)
-    parts += [svg.text(8, bottom + 24 + 16 * row, note, size=11.5, fill=svg.MUTED) for row, note in enumerate(notes)]
+    parts += [
+        svg.text(8, bottom + 24 + 16 * row, note, size=11.5, fill=svg.MUTED) for row, note in enumerate(notes)
+    ]
     height = bottom + 16 + 16 * len(notes) + 4
-    behind = _grid(timeline, time, axis, bottom)
-    return _sheet(timeline, time, height, "".join((_legend(), behind, *parts)))
+    has_lanes = bool(shown.drawn)
+    now = _now(timeline, time, axis, bottom if has_lanes else axis)
+    behind = _grid(time, axis, bottom if has_lanes else axis)
+    title = f"Results and drugs from {words.at(time.first)[:10]} to {words.at(timeline.index)[:10]}"
+    content = "".join((_legend(), behind, *parts, now))
+    return _sheet(title, described(timeline, time, units), height, content)
 
 
 def window(timeline: Timeline, days: float | None) -> TimeScale:
     """Return the axis of time: from the first result, or as far back as asked for, to the index."""
     index = words.utc(timeline.index)
     known = [
-        words.utc(one.time) for one in timeline.observations if one.time is not None and one.quantity in panels.PLOTTED
+        words.utc(one.time)
+        for one in timeline.observations
+        if one.time is not None and one.quantity in panels.PLOTTED
     ]
     last = max([index, *known])
     if days is not None:
@@ -81,31 +89,41 @@ def _legend() -> str:
     y = 18
     parts = [
         svg.marker("circle", 14, y - 4, 4.2, color=svg.INK, filled=True), svg.text(24, y, "outside the usual interval"),
-        svg.marker("circle", 186, y - 4, 4.2, color=svg.INK, filled=False), svg.text(196, y, "inside"),
-        svg.rect(252, y - 11, 22, 13, fill=svg.BAND, stroke="#8fa3b5", dash="2 3"), svg.text(280, y, "usual interval"),
-        svg.beyond(385, y - 11, color=svg.INK, down=True), svg.text(396, y, "beyond the limit reported"),
+        svg.marker("circle", 206, y - 4, 4.2, color=svg.INK, filled=False), svg.text(216, y, "inside"),
+        svg.rect(276, y - 11, 22, 13, fill=svg.BAND, stroke="#8fa3b5", dash="2 3"), svg.text(304, y, "usual interval"),
+        svg.beyond(419, y - 11, color=svg.INK, down=True), svg.text(430, y, "bound: the true value lies beyond"),
     ]  # fmt: skip
     return "".join(parts)
 
 
-def _grid(timeline: Timeline, time: TimeScale, axis: float, bottom: float) -> str:
-    """Return the lines of the time axis through panels and lanes, the dates between them, and now."""
-    parts = []
+def _grid(time: TimeScale, axis: float, bottom: float) -> str:
+    """Return the lines of the time axis through panels and lanes, and the dates between them."""
+    parts = [
+        svg.line(time.start, axis, time.end, axis, stroke=svg.MUTED),
+        svg.text(8, axis + 18, "Date and time, UTC", size=11.5, fill=svg.MUTED),
+    ]
     for tick in time_ticks(time.first, time.last):
         x = time(tick.time)
-        parts.append(svg.line(x, _TOP, x, axis, stroke="#ececec"))
-        parts.append(svg.line(x, axis + _AXIS - 6, x, bottom, stroke="#ececec"))
+        parts += [svg.line(x, start, x, end, stroke="#ececec") for start, end in _stretches(axis, bottom)]
         parts.append(svg.line(x, axis, x, axis + 5, stroke=svg.MUTED))
         parts.append(svg.text(x, axis + 18, tick.label, size=11.5, anchor="middle"))
         parts.append(svg.text(x, axis + 32, tick.below, size=11.5, anchor="middle", fill=svg.MUTED))
-    now = time(words.utc(timeline.index))
-    parts.append(svg.line(time.start, axis, time.end, axis, stroke=svg.MUTED))
-    parts.append(svg.text(8, axis + 18, "Date and time, UTC", size=11.5, fill=svg.MUTED))
-    for start, end in ((_TOP - 8, axis), (axis + _AXIS - 6, bottom)):
-        parts.append(svg.line(now, start, now, end, width=1.4, dash="6 3"))
-    parts.append(svg.text(_RIGHT + 136, 18, f"now: {words.at(timeline.index)}", anchor="end", bold=True))
-    parts.append(svg.line(now, _TOP - 8, _RIGHT + 60, _TOP - 22, width=0.8))
     return "".join(parts)
+
+
+def _now(timeline: Timeline, time: TimeScale, axis: float, bottom: float) -> str:
+    """Return the line at the index, which is in front of everything."""
+    x = time(words.utc(timeline.index))
+    lines = [svg.line(x, start - 6, x, end, width=1.4, dash="6 3") for start, end in _stretches(axis, bottom)]
+    return svg.text(x, _TOP - 14, f"now: {words.at(timeline.index)}", anchor="middle", bold=True) + "".join(
+        lines
+    )
+
+
+def _stretches(axis: float, bottom: float) -> list[tuple[float, float]]:
+    """Return from where to where vertical lines run: through the panels, and through the lanes if there are any."""
+    below = axis + _AXIS
+    return [(_TOP, axis), (below, bottom)] if bottom > below else [(_TOP, axis)]
 
 
 def _notes(timeline: Timeline, time: TimeScale, units: words.Units, shown: lanes.Lanes) -> list[str]:
@@ -115,16 +133,21 @@ def _notes(timeline: Timeline, time: TimeScale, units: words.Units, shown: lanes
     earlier = sum(words.utc(one.time) < time.first for one in plotted if one.time is not None)
     notes = []
     if undated:
-        told = [f"{panels.analyte(one.quantity).short} {panels.show(one, units)}" for one in undated[:_SHOWN_UNDATED]]
+        told = [
+            f"{panels.analyte(one.quantity).short} {panels.show(one, units)}"
+            for one in undated[:_SHOWN_UNDATED]
+        ]
         more = f" and {len(undated) - _SHOWN_UNDATED} more" if len(undated) > _SHOWN_UNDATED else ""
         notes.append(f"Undated, not drawn: {', '.join(told)}{more}.")
     if earlier:
-        notes.append(f"{earlier} earlier result{'s' * (earlier > 1)} before {words.at(time.first)[:10]} not drawn.")
-    notes += [f"{why}, not drawn: {', '.join(names)}." for why, names in shown.left_out.items()]
+        notes.append(
+            f"{earlier} earlier result{'s' * (earlier > 1)} before {words.at(time.first)[:10]} not drawn."
+        )
+    notes += [f"{why}: {', '.join(names)}." for why, names in shown.left_out.items()]
     return [row for note in notes for row in textwrap.wrap(note, _NOTE_COLUMNS, break_on_hyphens=False)]
 
 
-def described(timeline: Timeline, time: TimeScale) -> str:
+def described(timeline: Timeline, time: TimeScale, units: words.Units) -> str:
     """Return the figure in words, for those who cannot see it."""
     told = []
     for panel in panels.PANELS:
@@ -136,19 +159,18 @@ def described(timeline: Timeline, time: TimeScale) -> str:
                 count = f"{len(results)} result{'s' * (len(results) > 1)}"
                 told.append(
                     f"{panels.analyte(series.quantity).name}: {count} from {words.at(results[0].time)[:10]}, "
-                    f"the last {panels.show(last, 'si')} on {words.at(last.time)[:10]}{mark}."
+                    f"the last {panels.show(last, units)} on {words.at(last.time)[:10]}{mark}."
                 )
     drugs = [lane.name for lane in lanes.lanes(timeline, time).drawn]
     told.append(f"Drugs: {', '.join(drugs)}." if drugs else "No drug that matters here is dated.")
     return " ".join(told)
 
 
-def _sheet(timeline: Timeline, time: TimeScale, height: float, content: str) -> str:
-    title = f"Results and drugs from {words.at(time.first)[:10]} to {words.at(timeline.index)[:10]}"
+def _sheet(title: str, description: str, height: float, content: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" '
-        'role="img" aria-labelledby="course-title course-desc" font-family="system-ui, Helvetica, Arial, sans-serif">'
-        f'<title id="course-title">{escape(title)}</title>'
-        f'<desc id="course-desc">{escape(described(timeline, time))}</desc>'
+        'role="img" aria-labelledby="course-title course-desc" '
+        'font-family="Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif">'
+        f'<title id="course-title">{escape(title)}</title><desc id="course-desc">{escape(description)}</desc>'
         f'<rect width="{WIDTH}" height="{height:g}" fill="#ffffff"/>{content}</svg>\n'
     )

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 LANE = 24
 MOST = 12
+NONE = 99  # the rank of a drug that does not matter here
 _BAR = 15
-_ROLES = (
-    ("magnesium_wasting", "wastes", "Mg"), ("potassium_wasting", "wastes", "K"), ("potassium_raising", "raises", "K"),
-    ("potassium_lowering", "lowers", "K"), ("magnesium_sparing", "spares", "Mg"), ("magnesium_source", "gives", "Mg"),
-    ("potassium_source", "gives", "K"), ("calcium_source", "gives", "Ca"), ("calcium_lowering", "lowers", "Ca"),
+_ROLES = (  # the first ones keep their place when there are too many lanes
+    ("magnesium_wasting", "wastes", "Mg"), ("magnesium_source", "gives", "Mg"), ("potassium_wasting", "wastes", "K"),
+    ("potassium_source", "gives", "K"), ("potassium_raising", "raises", "K"), ("potassium_lowering", "lowers", "K"),
+    ("magnesium_sparing", "spares", "Mg"), ("calcium_source", "gives", "Ca"), ("calcium_lowering", "lowers", "Ca"),
     ("calcium_raising", "raises", "Ca"), ("acid_suppressant", "less", "acid"), ("diuretic", "diuretic", ""),
 )  # fmt: skip
 _SAID_BY = {  # a stronger word makes a weaker one needless
@@ -63,7 +64,7 @@ def name_of(ingredient: str) -> str:
 
 
 def role_of(ingredient: str) -> tuple[str, str, int]:
-    """Return what a drug does to the ions in words, its color, and its rank; rank 99 does not matter here."""
+    """Return what a drug does to the ions in words, its color, and its rank; rank `NONE` does not matter here."""
     groups = membership().get(ingredient, frozenset())
     acting = [role for role in _ROLES if role[0] in groups and _SAID_BY.get(role[0]) not in groups]
     said: dict[str, list[str]] = {}
@@ -72,7 +73,7 @@ def role_of(ingredient: str) -> tuple[str, str, int]:
     if len(said) > 1:
         said.pop("diuretic", None)
     text = "; ".join(f"{verb} {', '.join(found)}".strip() for verb, found in list(said.items())[:2])
-    rank = _ROLES.index(acting[0]) if acting else 99
+    rank = _ROLES.index(acting[0]) if acting else NONE
     return text, _COLORS.get(next(iter(said), ""), svg.MUTED), rank
 
 
@@ -80,23 +81,25 @@ def lanes(timeline: Timeline, time: TimeScale) -> Lanes:
     """Return a lane for each drug that matters, wasters first, at most a dozen."""
     grouped: dict[str, list[Exposure]] = {}
     for one in timeline.exposures:
-        if one.status not in {"denied", "planned"} and role_of(one.ingredient)[2] < 99:
+        if one.status not in {"denied", "planned"} and role_of(one.ingredient)[2] < NONE:
             grouped.setdefault(one.ingredient, []).append(one)
     found: list[Lane] = []
     left_out: dict[str, list[str]] = {}
     for id, exposures in grouped.items():
-        inside = tuple(one for one in exposures if one.status != "mentioned" and _span(one, timeline.index, time))
+        inside = tuple(
+            one for one in exposures if one.status != "mentioned" and _span(one, timeline.index, time)
+        )
         if inside:
             text, color, rank = role_of(id)
             found.append(Lane(id, name_of(id), text, color, rank, inside))
         elif all(one.status == "mentioned" for one in exposures):
-            left_out.setdefault("Named in text, not confirmed", []).append(name_of(id))
+            left_out.setdefault("Named in text only, not drawn", []).append(name_of(id))
         elif all(_is_undated(one) for one in exposures if one.status != "mentioned"):
-            left_out.setdefault("Stopped, undated", []).append(name_of(id))
+            left_out.setdefault("Stopped without a date, not drawn", []).append(name_of(id))
         else:
-            left_out.setdefault("Outside this window", []).append(name_of(id))
+            left_out.setdefault("Taken outside this window, not drawn", []).append(name_of(id))
     by_weight = sorted(found, key=lambda lane: (not _goes_on(lane.exposures), lane.rank, lane.id))
-    left_out |= {"No room": [lane.name for lane in by_weight[MOST:]]} if by_weight[MOST:] else {}
+    left_out |= {"No room, not drawn": [lane.name for lane in by_weight[MOST:]]} if by_weight[MOST:] else {}
     drawn = sorted(by_weight[:MOST], key=lambda lane: (lane.rank, lane.id))
     return Lanes(tuple(drawn), {why: tuple(sorted(names)) for why, names in left_out.items()})
 
@@ -133,10 +136,16 @@ def draw(lane: Lane, timeline: Timeline, time: TimeScale, top: float, right: flo
     spans = [(one, span) for one in lane.exposures if (span := _span(one, timeline.index, time))]
     for number, (one, span) in enumerate(spans):
         overlaps = any(
-            other[0] < span[1] and span[0] < other[1] for place, (_, other) in enumerate(spans) if place != number
+            other[0] < span[1] and span[0] < other[1]
+            for place, (_, other) in enumerate(spans)
+            if place != number
         )
         if one.given:
-            parts += [_dose(time(words.utc(moment)), middle, lane.color) for moment in one.given if time.first <= words.utc(moment) <= time.last]
+            parts += [
+                _dose(time(words.utc(moment)), middle, lane.color)
+                for moment in one.given
+                if time.first <= words.utc(moment) <= time.last
+            ]
         else:
             parts.append(_bar(one, lane, time, middle, span, is_labelled=not overlaps))
     return "".join(parts)
@@ -147,7 +156,13 @@ def _dose(x: float, middle: float, color: str) -> str:
 
 
 def _bar(
-    one: Exposure, lane: Lane, time: TimeScale, middle: float, span: tuple[datetime, datetime], *, is_labelled: bool
+    one: Exposure,
+    lane: Lane,
+    time: TimeScale,
+    middle: float,
+    span: tuple[datetime, datetime],
+    *,
+    is_labelled: bool,
 ) -> str:
     left, right = time(span[0]), time(span[1])
     is_unsure = one.start is None or (one.status == "stopped" and one.stop is None)
@@ -161,7 +176,11 @@ def _bar(
     if one.status == "current" and one.stop is None:
         parts.append(_arrow(right, middle, 1, lane.color))
     room = right - left - 10
-    told = next((text for text in _labels(one, time) if svg.width_of(text, 11) < room), "") if is_labelled else ""
+    told = (
+        next((text for text in _labels(one, time) if svg.width_of(text, 11) < room), "")
+        if is_labelled
+        else ""
+    )
     if told:
         parts.append(svg.text(left + 6, middle + 4, told, size=11))
     return "".join(parts)

@@ -111,7 +111,11 @@ def dated(timeline: Timeline, quantity: str) -> list[Observation]:
 
 def within(timeline: Timeline, quantity: str, time: TimeScale) -> list[Observation]:
     """Return the dated results of a quantity inside the window."""
-    return [one for one in dated(timeline, quantity) if one.time and time.first <= words.utc(one.time) <= time.last]
+    return [
+        one
+        for one in dated(timeline, quantity)
+        if one.time and time.first <= words.utc(one.time) <= time.last
+    ]
 
 
 def flag(one: Observation, timeline: Timeline) -> str:
@@ -129,7 +133,11 @@ def show(one: Observation, units: words.Units) -> str:
         return item.show(low, units)
     if math.isinf(low):
         return f"<{item.show(high, units)}" if one.basis == "censored" else f"≤{item.show(high, units)}"
-    return f">{item.show(low, units)}" if math.isinf(high) else f"{item.show(low, units)} to {item.show(high, units)}"
+    return (
+        f">{item.show(low, units)}"
+        if math.isinf(high)
+        else f"{item.show(low, units)} to {item.show(high, units)}"
+    )
 
 
 def draw(panel: Panel, drawing: Drawing, top: float) -> tuple[str, float]:
@@ -141,7 +149,7 @@ def draw(panel: Panel, drawing: Drawing, top: float) -> tuple[str, float]:
             return "", 0
         said = svg.text(drawing.time.start + 8, top + 21, "no dated result in this window", fill=svg.MUTED)
         return svg.text(8, top + 21, panel.title, size=13, bold=True) + said, EMPTY_HEIGHT
-    latest = next((results[-1] for results in known.values() if results))
+    latest = next(results[-1] for results in known.values() if results)
     span = interval(latest, latest.quantity, drawing.timeline)
     factor = _factor(lead, drawing.units)
     marks = {series: [_mark(one, factor, drawing) for one in results] for series, results in known.items()}
@@ -151,7 +159,7 @@ def draw(panel: Panel, drawing: Drawing, top: float) -> tuple[str, float]:
         _head(panel, usual, drawing.units, top),
         _frame(scale, usual, drawing.time),
         *(_series(series, group, scale) for series, group in marks.items()),
-        _latest(known, drawing, top, len(panel.series) > 1),
+        _latest(known, drawing, top, has_many=sum(map(bool, known.values())) > 1),
     ]
     return "".join(parts), HEIGHT
 
@@ -176,7 +184,7 @@ def _scale(marks: Iterable[Mark], usual: tuple[float, float], top: float) -> Sca
     ends = [end for mark in marks for end in (mark.low, mark.high)] + list(usual)
     finite = [end for end in ends if math.isfinite(end)]
     low, high = min(finite), max(finite)
-    room = 0.14 * (high - low) or abs(high) * 0.1 or 1.0
+    room = 0.18 * (high - low) or abs(high) * 0.1 or 1.0
     floor = low - room if low - room > 0 or low < 0 else 0.0
     return Scale(floor, high + room, top + HEIGHT - 8, top + 8)
 
@@ -190,7 +198,10 @@ def _head(panel: Panel, usual: tuple[float, float], units: words.Units, top: flo
         f"{low:.{places}f} to {high:.{places}f}" if math.isfinite(low) and math.isfinite(high)
         else f">{low:.{places}f}" if math.isfinite(low) else f"<{high:.{places}f}" if math.isfinite(high) else ""
     )  # fmt: skip
-    lines = [svg.text(8, top + 24, panel.title, size=13, bold=True), svg.text(8, top + 41, _unit(lead, units), fill=svg.MUTED)]
+    lines = [
+        svg.text(8, top + 24, panel.title, size=13, bold=True),
+        svg.text(8, top + 41, _unit(lead, units), fill=svg.MUTED),
+    ]
     if said:
         lines.append(svg.text(8, top + 58, f"usual {said}", size=11.5, fill=svg.MUTED))
     return "".join(lines)
@@ -210,7 +221,11 @@ def _frame(scale: Scale, usual: tuple[float, float], time: TimeScale) -> str:
     for tick in ticks:
         place = scale(tick)
         parts.append(svg.line(time.start - 4, place, time.start, place, stroke=svg.MUTED))
-        parts.append(svg.text(time.start - 7, place + 4, f"{tick:.{decimals}f}", size=11.5, anchor="end", fill=svg.MUTED))
+        parts.append(
+            svg.text(
+                time.start - 7, place + 4, f"{tick:.{decimals}f}", size=11.5, anchor="end", fill=svg.MUTED
+            )
+        )
     parts.append(svg.line(time.start, scale.start, time.start, scale.end, stroke=svg.MUTED))
     return "".join(parts)
 
@@ -228,15 +243,17 @@ def _series(series: Series, marks: list[Mark], scale: Scale) -> str:
             continue
         runs[-1].append((mark.x, place))
         if mark.low != mark.high:
-            drawn.append(svg.line(mark.x, scale(mark.low), mark.x, scale(mark.high), stroke=series.color, width=2))
-        drawn.append(svg.marker(series.shape, mark.x, place, radius, color=series.color, filled=mark.is_outside))
+            drawn.append(
+                svg.line(mark.x, scale(mark.low), mark.x, scale(mark.high), stroke=series.color, width=2)
+            )
+        drawn.append(
+            svg.marker(series.shape, mark.x, place, radius, color=series.color, filled=mark.is_outside)
+        )
     lines = [svg.polyline(run, stroke=series.color, dash=series.dash) for run in runs if len(run) > 1]
     return "".join((*lines, *drawn))
 
 
-def _latest(
-    known: dict[Series, list[Observation]], drawing: Drawing, top: float, has_many: bool
-) -> str:
+def _latest(known: dict[Series, list[Observation]], drawing: Drawing, top: float, *, has_many: bool) -> str:
     """Return the column of latest values: mark, value with unit, flag, and when."""
     parts = []
     y = top + 24
@@ -245,12 +262,13 @@ def _latest(
             continue
         one = results[-1]
         mark = flag(one, drawing.timeline)
-        parts.append(svg.marker(series.shape, drawing.right + 6, y - 4, 4.2, color=series.color, filled=bool(mark)))
-        told = show(one, drawing.units)
+        parts.append(
+            svg.marker(series.shape, drawing.right + 6, y - 4, 4.2, color=series.color, filled=bool(mark))
+        )
+        told = " ".join(
+            part for part in (show(one, drawing.units), {"L": "low", "H": "high"}.get(mark, "")) if part
+        )
         parts.append(svg.text(drawing.right + 16, y, told, size=12.5, bold=True))
-        if mark:
-            place = drawing.right + 16 + svg.width_of(told, 12.5) + 8
-            parts.append(svg.text(place, y, {"L": "low", "H": "high"}[mark], size=11.5, bold=True))
         when = words.at(one.time)[:10]
         below = f"{series.label}, {when}" if has_many else when
         parts.append(svg.text(drawing.right + 16, y + 15, below, size=11.5, fill=svg.MUTED))

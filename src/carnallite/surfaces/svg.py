@@ -13,13 +13,18 @@ Anchor = Literal["start", "middle", "end"]
 
 
 def text(
-    x: float, y: float, content: str, *, size: float = 12, anchor: Anchor = "start", bold: bool = False, fill: str = INK
+    x: float,
+    y: float,
+    content: str,
+    *,
+    size: float = 12,
+    anchor: Anchor = "start",
+    bold: bool = False,
+    fill: str = INK,
 ) -> str:
     """Return a line of text; `y` is its baseline."""
     weight = ' font-weight="600"' if bold else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{fill}"{weight}>{escape(content)}</text>'
-    )
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{fill}"{weight}>{escape(content)}</text>'
 
 
 def line(
@@ -35,9 +40,7 @@ def rect(
 ) -> str:
     """Return a box."""
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<rect x="{x:g}" y="{y:g}" width="{max(width, 0.5):g}" height="{height:g}" fill="{fill}" stroke="{stroke}"{dashes}/>'
-    )
+    return f'<rect x="{x:g}" y="{y:g}" width="{max(width, 0.5):g}" height="{height:g}" fill="{fill}" stroke="{stroke}"{dashes}/>'
 
 
 def polyline(points: list[tuple[float, float]], *, stroke: str, width: float = 1.4, dash: str = "") -> str:
@@ -76,4 +79,4 @@ def beyond(x: float, y: float, *, color: str, down: bool) -> str:
 
 def width_of(content: str, size: float) -> float:
     """Return a safe estimate of how wide a text is in a common sans-serif face [px]."""
-    return len(content) * size * 0.56
+    return len(content) * size * 0.6

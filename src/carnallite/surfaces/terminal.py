@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
@@ -18,13 +17,18 @@ if TYPE_CHECKING:
 _SHOWN_CAUSES, _SHOWN_FOR, _SHOWN_AGAINST, _SHOWN_ISSUES, _BEST_TESTS, _SHOWN_FACTS = 4, 3, 1, 3, 3, 4
 _NOT_LISTED = 0.1  # a cause less probable than this is named in one line with the others
 _BAR = 10
-_STYLES = {"emergency": "1;97;41", "unsafe": "1;30;43", "sample": "1;30;46", "title": "1", "strong": "1", "faint": "2"}
+_STYLES = {
+    "emergency": "1;97;41",
+    "unsafe": "1;30;43",
+    "sample": "1;30;46",
+    "title": "1",
+    "strong": "1",
+    "faint": "2",
+}
 _ASCII = str.maketrans({
     "µ": "u", "≥": ">=", "≤": "<=", "·": "*", "×": "x", "–": "-", "—": "-", "→": "->", "−": "-", "’": "'",
     "█": "#", "░": ".", "•": "*", words.JOIN: " ",
 })  # fmt: skip
-# a number and the word after it stay together; a date is not a number with a unit
-_UNIT_AFTER = re.compile(r"(?<=\d) (?=[^\W\d]|%)(?<!\d{4}-\d\d-\d\d )")
 
 
 class _Page:
@@ -38,7 +42,7 @@ class _Page:
         """Add a paragraph; `hang` is the indent of its further lines."""
         first = " " * indent
         rest = " " * (indent if hang is None else hang)
-        whole = _UNIT_AFTER.sub(words.JOIN, self.encode(text, keep_joins=True))
+        whole = words.bound(self.encode(text, keep_joins=True))
         wrapped = textwrap.wrap(
             whole, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
         )
@@ -158,6 +162,8 @@ def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> 
     others = [f"{one.name} {words.percent(one.probability)}" for one in causes if one not in listed]
     if others:
         page.write(f"Further: {', '.join(others)}", indent=2, hang=4, style="faint")
+    if words.together(assessment):
+        page.write(f"Together: {words.together(assessment)}", indent=2, hang=4)
 
 
 def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
@@ -175,6 +181,8 @@ def _cause(page: _Page, number: int, cause: RankedCause, tell: Callable[[str], s
         return
     told = f"{cause.basis.capitalize()}. {cause.because}".strip()
     page.write(told, indent=3)
+    if cause.share:
+        page.write(f"Its share: {words.share(cause.share)}", indent=3)
     for reason in words.strongest(cause.for_, _SHOWN_FOR):
         page.write(f"+ {_reason(reason, tell)}", indent=3, hang=5)
     for reason in words.strongest(cause.against, _SHOWN_AGAINST):
@@ -190,7 +198,9 @@ def _probability(cause: RankedCause, page: _Page) -> str:
 
 
 def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
-    number = f"LR{words.JOIN}{words.ratio(reason.likelihood_ratio)}" if reason.likelihood_ratio is not None else ""
+    number = (
+        f"LR{words.JOIN}{words.ratio(reason.likelihood_ratio)}" if reason.likelihood_ratio is not None else ""
+    )
     marks = ", ".join(part for part in (number, words.worth(reason)) if part)
     return f"{tell(reason.fact)} [{marks}]" if marks else tell(reason.fact)
 
@@ -198,7 +208,11 @@ def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
 def _disputes(page: _Page, ids: Iterable[str | None], *, indent: int) -> None:
     for dispute in words.disputes(ids):
         one = dispute.statement
-        contrary = f" The contrary: {dispute.contrary[0].claim} ({dispute.contrary[0].id})" if dispute.contrary else ""
+        contrary = (
+            f" The contrary: {dispute.contrary[0].claim} ({dispute.contrary[0].id})"
+            if dispute.contrary
+            else ""
+        )
         told = f"! {one.status.upper()}: {one.claim} (see: carnallite explain {one.id}){contrary}"
         page.write(told, indent=indent, hang=indent + 2)
 

@@ -14,8 +14,9 @@ from carnallite.quantity import analytes, printed_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
     from carnallite.assessment import Assessment, Reason, Result
-    from carnallite.assessment.values import State
+    from carnallite.assessment.values import Share, State
     from carnallite.knowledge import Statement
     from carnallite.quantity import Analyte
 
@@ -25,7 +26,13 @@ INTENDED_USE = "Research software, not a medical device: decision support for cl
 NO_CAUSE = frozenset({"other", "none"})  # entries of the ranking that are not causes
 
 # A scale of words for readers, not a clinical cut-off: the number always stands beside the word.
-_CHANCES = ((0.9, "very likely"), (0.66, "likely"), (0.33, "possible"), (0.1, "less likely"), (0.0, "unlikely"))
+_CHANCES = (
+    (0.9, "very likely"),
+    (0.66, "likely"),
+    (0.33, "possible"),
+    (0.1, "less likely"),
+    (0.0, "unlikely"),
+)
 _DOUBTED = frozenset({"contested", "contradicted"})
 _IONS: dict[str, tuple[str, ...]] = {
     "magnesium": ("serum_magnesium", "ionized_magnesium"),
@@ -39,6 +46,10 @@ _KINDS = {
     "corrected_calcium": "corrected",
 }
 _FLAGS = {"low": "L", "high": "H"}
+
+
+# a number and the word after it stay together; a date is not a number with a unit
+_UNIT_AFTER = re.compile(r"(?<=\d) (?=[^\W\d]|%)(?<!\d{4}-\d\d-\d\d )")
 
 
 class Ion(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +86,15 @@ def percent(probability: float) -> str:
     if probability > 0.99:
         return f">99{JOIN}%"
     return f"<1{JOIN}%" if probability < 0.01 else f"{probability:.0%}".replace("%", f"{JOIN}%")
+
+
+def bound(text: str) -> str:
+    """Return a text in which no line ends between a number and its unit.
+
+    >>> bound("10 mmol of KCl on 2020-06-01 by vein")
+    '10\\xa0mmol of KCl on 2020-06-01 by vein'
+    """
+    return _UNIT_AFTER.sub(JOIN, text)
 
 
 def utc(time: datetime) -> datetime:
@@ -117,7 +137,9 @@ def ions(assessment: Assessment) -> tuple[Ion, ...]:
         known = [results[id] for id in ids if id in results]
         shows = [result for result in known if result.flag == _FLAGS.get(state, "")]
         chosen = next(iter(shows or known), None)
-        found.append(Ion(name=name, state=state, result=chosen, kind=_KINDS.get(chosen.id, "") if chosen else ""))
+        found.append(
+            Ion(name=name, state=state, result=chosen, kind=_KINDS.get(chosen.id, "") if chosen else "")
+        )
     return tuple(found)
 
 
@@ -149,7 +171,9 @@ def speaker(assessment: Assessment, units: Units, *, both: bool = False) -> Call
             return f"{name} {second} ({first})" if units == "us" else f"{name} {first} ({second})"
         return f"{name} {second}"
 
-    return (lambda text: text) if units == "si" and not both else (lambda text: _measured().sub(convert, text))
+    return (
+        (lambda text: text) if units == "si" and not both else (lambda text: _measured().sub(convert, text))
+    )
 
 
 def _in_us(text: str, analyte: Analyte) -> str:
@@ -211,7 +235,8 @@ def strongest(reasons: Iterable[Reason], count: int) -> tuple[Reason, ...]:
     """Return the reasons that weigh most; a recorded exposure, which has no ratio, comes first."""
     weigh = lambda reason: reason.likelihood_ratio  # noqa: E731
     ranked = sorted(
-        reasons, key=lambda one: -float("inf") if weigh(one) is None else -max(weigh(one), 1 / max(weigh(one), 1e-9))
+        reasons,
+        key=lambda one: -float("inf") if weigh(one) is None else -max(weigh(one), 1 / max(weigh(one), 1e-9)),
     )
     return tuple(ranked[:count])
 
@@ -245,3 +270,19 @@ def sample_times(assessment: Assessment) -> str:
     if len(set(told.values())) == 1:
         return f"Taken {next(iter(told.values()))}"
     return "; ".join(f"{name} {moment}" for name, moment in told.items()).capitalize()
+
+
+def together(assessment: Assessment) -> str:
+    """Return the most probable set of two or more causes that act together, or an empty text."""
+    names = {cause.id: cause.name for cause in assessment.causes}
+    for joint in assessment.joint:
+        if len(joint.causes) > 1:
+            return f"{' with '.join(names.get(id, id) for id in joint.causes)}, {percent(joint.probability)}"
+    return ""
+
+
+def share(one: Share | None) -> str:
+    """Return how much of the disorder a cause makes, with its band, or an empty text."""
+    if one is None:
+        return ""
+    return f"{one.value:g}{JOIN}{one.unit} ({one.low:g} to {one.high:g}{JOIN}{one.unit}) over {one.horizon_days}{JOIN}days"

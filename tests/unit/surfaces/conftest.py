@@ -28,7 +28,9 @@ HOSTILE = "<script>alert('x')</script>\x1b[31m & \"quotes\""
 ALERT_SOURCE = "royalcornwall2021"
 
 
-def result(id: str, number: float, flag: Any, *, hours: float = 3, reference: str = "", sign: str = "") -> Result:
+def result(
+    id: str, number: float, flag: Any, *, hours: float = 3, reference: str = "", sign: str = ""
+) -> Result:
     item = analyte(id)
     return Result(
         id=id, name=item.name, short=item.short, value=f"{sign}{item.show(number)}", us=f"{sign}{item.show(number, 'us')}",
@@ -36,7 +38,9 @@ def result(id: str, number: float, flag: Any, *, hours: float = 3, reference: st
     )  # fmt: skip
 
 
-def reason(fact: str, number: float | None = None, *, statement: str | None = None, status: str = "assumed") -> Reason:
+def reason(
+    fact: str, number: float | None = None, *, statement: str | None = None, status: str = "assumed"
+) -> Reason:
     return Reason(fact=fact, likelihood_ratio=number, statement=statement, source="assumption", status=status)
 
 
@@ -80,7 +84,9 @@ def _results() -> tuple[Result, ...]:
         result("serum_calcium", 1.95, "L", reference="2.20 mmol/L to 2.60 mmol/L".replace(" m", "\xa0m")),
         result("corrected_calcium", 2.11, "L", reference="2.20 mmol/L to 2.60 mmol/L".replace(" m", "\xa0m")),
         result("serum_phosphate", 0.7, "L"),
-        result("serum_creatinine", 96, "H", hours=27, reference="45 µmol/L to 84 µmol/L".replace(" µ", "\xa0µ")),
+        result(
+            "serum_creatinine", 96, "H", hours=27, reference="45 µmol/L to 84 µmol/L".replace(" µ", "\xa0µ")
+        ),
         result("egfr", 52, "L", hours=27),
         result("serum_albumin", 32, "L", hours=27),
         result("pth", 4.1, "", hours=75),
