@@ -276,20 +276,21 @@ def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
 def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explained:
     """Return how probably the magnesium disorder is a cause of the others, given the other causes.
 
+    A disorder of the last days counts although the level is normal again under treatment.
     While magnesium is unknown nothing may be inferred from the lack of another cause: the base rate stands.
     """
-    links = {("potassium", "low"): "magnesium_to_potassium", ("potassium", "high"): "high_magnesium_to_potassium",
-             ("calcium", "low"): "magnesium_to_calcium"}  # fmt: skip
     answers: dict[str, float | None] = {"potassium": None, "calcium": None}
     for ion in answers:
-        if states[ion] in {"low", "high"}:
-            link = links.get((ion, states[ion]))
-            if link is None:
-                answers[ion] = 0.0
-            elif states["magnesium"] == "unknown":
-                answers[ion] = round(float(everybody.links[link][0][row]), 4)
-            else:
-                answers[ion] = _linked(link, everybody, row)
+        disorder = next((id for id in _STATES[ion] if finding(f"{id}_episode", everybody.columns)[row] == PRESENT), None)
+        if disorder is None:
+            continue
+        link = next((one.id for one in knowledge().links.values() if one.effect == f"{disorder}_episode"), None)
+        if link is None:
+            answers[ion] = 0.0
+        elif states["magnesium"] == "unknown":
+            answers[ion] = round(float(everybody.links[link][0][row]), 4)
+        else:
+            answers[ion] = _linked(link, everybody, row)
     return Explained(**answers)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 Key = tuple[str, ...]
-_OF_QUANTITIES = frozenset({"reported", "current", "rise"})
+_OF_QUANTITIES = frozenset({"reported", "current", "rise", "lately_low", "lately_high"})
 _UNITS = {"days_on": "d", "days_with": "d", "dose_of": "mg/d"}
 _LEVELS = frozenset({"low", "normal", "high"})
 

@@ -116,6 +116,35 @@ class Facts:
         high = one.reference_high if one and one.reference_high is not None else (ours.high if ours else None)
         return -math.inf if low is None else low, math.inf if high is None else high
 
+    def lately(self, quantity: str, level: str) -> int:
+        """Return whether a result of the last days lay below ("low") or above ("high") its interval."""
+        one = self.extreme(quantity, level)
+        if one is None:
+            return UNKNOWN
+        below, above = self.reference(quantity)
+        low, high = _interval(one)
+        return PRESENT if (high < below if level == "low" else low > above) else ABSENT
+
+    def extreme(self, quantity: str, level: str) -> Observation | None:
+        """Return the lowest or highest result of the last days."""
+        limit = timedelta(hours=_limit("acute_window"))
+        seen = [
+            one
+            for one in self._results.get(quantity, ())
+            if one.time is not None and self.timeline.index - one.time <= limit and "preliminary" not in one.remarks
+        ]
+        if level == "low":
+            return min(seen, key=lambda one: _interval(one)[1], default=None)
+        return max(seen, key=lambda one: _interval(one)[0], default=None)
+
+    def lately_low(self, quantity: str) -> int:
+        """Return whether a result of the last days lay below its interval."""
+        return self.lately(quantity, "low")
+
+    def lately_high(self, quantity: str) -> int:
+        """Return whether a result of the last days lay above its interval."""
+        return self.lately(quantity, "high")
+
     def is_remarked(self, quantity: str, remark: str) -> int:
         """Return whether the newest result carries a remark."""
         one = self.latest(quantity)
@@ -261,4 +290,6 @@ NAMED: dict[str, Callable[[Facts, str], int]] = {
     "past": Facts.past,
     "denied": Facts.denied,
     "family": Facts.family,
+    "lately_low": Facts.lately_low,
+    "lately_high": Facts.lately_high,
 }

@@ -84,7 +84,9 @@ class Posterior(msgspec.Struct, frozen=True):
 def network() -> Network:
     """Return the network that the data files describe."""
     known = knowledge()
-    causes, findings = tuple(known.causes), tuple(known.findings)
+    causes = tuple(known.causes)
+    told = {clue.finding for cause in known.causes.values() for clue in cause.clues}
+    findings = tuple(id for id in known.findings if id in told)
     column = {id: number for number, id in enumerate(findings)}
     strength = np.zeros((len(causes), len(findings)))
     for row, id in enumerate(causes):

@@ -49,8 +49,17 @@ def _walk(tree: ast.expr, columns: Columns, row: int) -> Iterator[str]:
             yield from _walk(part, columns, row)
         case ast.Name(id=name):
             yield from facts_of_finding(name, columns, row)
+        case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name)]) if function.startswith("lately_"):
+            yield from _lately(function.removeprefix("lately_"), name, columns.people[row], is_true=truth == PRESENT)
         case ast.Compare() | ast.Call():
             yield from _leaf(tree, columns.people[row], is_true=truth == PRESENT, is_false=truth == ABSENT)
+
+
+def _lately(level: str, quantity: str, person: Facts, *, is_true: bool) -> Iterator[str]:
+    """Yield the most extreme result of the last days, where it is not the newest one."""
+    one = person.extreme(quantity, level) if is_true else None
+    if one is not None and one is not person.latest(quantity):
+        yield result_text(one)
 
 
 def _leaf(tree: ast.expr, person: Facts, *, is_true: bool, is_false: bool) -> Iterator[str]:

@@ -87,7 +87,7 @@ def number_ticks(low: float, high: float, count: int = 4) -> tuple[list[float], 
 
 
 def time_ticks(first: datetime, last: datetime, count: int = 8) -> list[Tick]:
-    """Return at most `count` ticks at round moments; the year stands below the first one and where it changes."""
+    """Return at most `count` ticks at round moments; the year stands below where it changes."""
     moments = next(
         (found for found in _candidates(first, last) if len(found) <= count),
         [first],

@@ -7,6 +7,7 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
+from carnallite.quantity import analyte
 from carnallite.surfaces import lanes, panels, svg, words
 from carnallite.surfaces.axis import TimeScale, time_ticks
 
@@ -48,7 +49,7 @@ def timeline_svg(timeline: Timeline, *, units: words.Units, days: float | None =
     top += _AXIS
     shown = lanes.lanes(timeline, time)
     if shown.drawn:
-        parts.append(svg.text(8, top + 2, "Drugs", size=13, bold=True))
+        parts.append(svg.text((8, top + 2), "Drugs", size=13, tone="strong"))
         top += 10
     for lane in shown.drawn:
         parts.append(lanes.draw(lane, timeline, time, top, drawing.right))
@@ -56,7 +57,7 @@ def timeline_svg(timeline: Timeline, *, units: words.Units, days: float | None =
     bottom = top
     notes = _notes(timeline, time, units, shown)
     parts += [
-        svg.text(8, bottom + 24 + 16 * row, note, size=11.5, fill=svg.MUTED) for row, note in enumerate(notes)
+        svg.text((8, bottom + 24 + 16 * row), note, size=11.5, tone="muted") for row, note in enumerate(notes)
     ]
     height = bottom + 16 + 16 * len(notes) + 4
     has_lanes = bool(shown.drawn)
@@ -87,41 +88,45 @@ def window(timeline: Timeline, days: float | None) -> TimeScale:
 def _legend() -> str:
     """Return what the marks mean; each is told apart by shape, not by color alone."""
     y = 18
-    parts = [
-        svg.marker("circle", 14, y - 4, 4.2, color=svg.INK, filled=True), svg.text(24, y, "outside the usual interval"),
-        svg.marker("circle", 206, y - 4, 4.2, color=svg.INK, filled=False), svg.text(216, y, "inside"),
-        svg.rect(276, y - 11, 22, 13, fill=svg.BAND, stroke="#8fa3b5", dash="2 3"), svg.text(304, y, "usual interval"),
-        svg.beyond(419, y - 11, color=svg.INK, down=True), svg.text(430, y, "bound: the true value lies beyond"),
-    ]  # fmt: skip
-    return "".join(parts)
+    return "".join(
+        (
+            svg.marker("circle", (14, y - 4), 4.2, color=svg.INK, filled=True),
+            svg.text((24, y), "outside the usual interval"),
+            svg.marker("circle", (206, y - 4), 4.2, color=svg.INK, filled=False),
+            svg.text((216, y), "inside"),
+            svg.rect((276, y - 11), (22, 13), fill=svg.BAND, stroke=svg.EDGE, dash="2 3"),
+            svg.text((304, y), "usual interval"),
+            svg.beyond((419, y - 11), color=svg.INK, down=True),
+            svg.text((430, y), "bound: the true value lies beyond"),
+        )
+    )
 
 
 def _grid(time: TimeScale, axis: float, bottom: float) -> str:
     """Return the lines of the time axis through panels and lanes, and the dates between them."""
     parts = [
-        svg.line(time.start, axis, time.end, axis, stroke=svg.MUTED),
-        svg.text(8, axis + 18, "Date and time, UTC", size=11.5, fill=svg.MUTED),
+        svg.line((time.start, axis), (time.end, axis), stroke=svg.MUTED),
+        svg.text((8, axis + 18), "Date and time, UTC", size=11.5, tone="muted"),
     ]
     for tick in time_ticks(time.first, time.last):
         x = time(tick.time)
-        parts += [svg.line(x, start, x, end, stroke="#ececec") for start, end in _stretches(axis, bottom)]
-        parts.append(svg.line(x, axis, x, axis + 5, stroke=svg.MUTED))
-        parts.append(svg.text(x, axis + 18, tick.label, size=11.5, anchor="middle"))
-        parts.append(svg.text(x, axis + 32, tick.below, size=11.5, anchor="middle", fill=svg.MUTED))
+        parts += [svg.line((x, top), (x, end), stroke=svg.GRID) for top, end in _stretches(axis, bottom)]
+        parts.append(svg.line((x, axis), (x, axis + 5), stroke=svg.MUTED))
+        parts.append(svg.text((x, axis + 18), tick.label, size=11.5, anchor="middle"))
+        parts.append(svg.text((x, axis + 32), tick.below, size=11.5, anchor="middle", tone="muted"))
     return "".join(parts)
 
 
 def _now(timeline: Timeline, time: TimeScale, axis: float, bottom: float) -> str:
     """Return the line at the index, which is in front of everything."""
     x = time(words.utc(timeline.index))
-    lines = [svg.line(x, start - 6, x, end, width=1.4, dash="6 3") for start, end in _stretches(axis, bottom)]
-    return svg.text(x, _TOP - 14, f"now: {words.at(timeline.index)}", anchor="middle", bold=True) + "".join(
-        lines
-    )
+    label = svg.text((x, _TOP - 14), f"now: {words.at(timeline.index)}", anchor="middle", tone="strong")
+    stretches = _stretches(axis, bottom)
+    return label + "".join(svg.line((x, top - 6), (x, end), width=1.4, dash="6 3") for top, end in stretches)
 
 
 def _stretches(axis: float, bottom: float) -> list[tuple[float, float]]:
-    """Return from where to where vertical lines run: through the panels, and through the lanes if there are any."""
+    """Return from where to where vertical lines run: through the panels, and the lanes if there are any."""
     below = axis + _AXIS
     return [(_TOP, axis), (below, bottom)] if bottom > below else [(_TOP, axis)]
 
@@ -134,8 +139,7 @@ def _notes(timeline: Timeline, time: TimeScale, units: words.Units, shown: lanes
     notes = []
     if undated:
         told = [
-            f"{panels.analyte(one.quantity).short} {panels.show(one, units)}"
-            for one in undated[:_SHOWN_UNDATED]
+            f"{analyte(one.quantity).short} {panels.show(one, units)}" for one in undated[:_SHOWN_UNDATED]
         ]
         more = f" and {len(undated) - _SHOWN_UNDATED} more" if len(undated) > _SHOWN_UNDATED else ""
         notes.append(f"Undated, not drawn: {', '.join(told)}{more}.")
@@ -158,7 +162,7 @@ def described(timeline: Timeline, time: TimeScale, units: words.Units) -> str:
                 mark = {"L": ", low", "H": ", high"}.get(panels.flag(last, timeline), "")
                 count = f"{len(results)} result{'s' * (len(results) > 1)}"
                 told.append(
-                    f"{panels.analyte(series.quantity).name}: {count} from {words.at(results[0].time)[:10]}, "
+                    f"{analyte(series.quantity).name}: {count} from {words.at(results[0].time)[:10]}, "
                     f"the last {panels.show(last, units)} on {words.at(last.time)[:10]}{mark}."
                 )
     drugs = [lane.name for lane in lanes.lanes(timeline, time).drawn]
@@ -167,9 +171,10 @@ def described(timeline: Timeline, time: TimeScale, units: words.Units) -> str:
 
 
 def _sheet(title: str, description: str, height: float, content: str) -> str:
+    size = f'viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" '
-        'role="img" aria-labelledby="course-title course-desc" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
+        'aria-labelledby="course-title course-desc" '
         'font-family="Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif">'
         f'<title id="course-title">{escape(title)}</title><desc id="course-desc">{escape(description)}</desc>'
         f'<rect width="{WIDTH}" height="{height:g}" fill="#ffffff"/>{content}</svg>\n'

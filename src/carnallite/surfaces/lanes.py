@@ -1,8 +1,9 @@
-"""One lane per drug that moves magnesium, potassium or calcium: when it was taken, and what it does to them."""
+"""One lane for each drug that moves magnesium, potassium or calcium: when it was taken, what it does."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,13 +22,21 @@ if TYPE_CHECKING:
 LANE = 24
 MOST = 12
 NONE = 99  # the rank of a drug that does not matter here
-_BAR = 15
+_BAR, _NAME = 15, 24  # [px] height; longest name
 _ROLES = (  # the first ones keep their place when there are too many lanes
-    ("magnesium_wasting", "wastes", "Mg"), ("magnesium_source", "gives", "Mg"), ("potassium_wasting", "wastes", "K"),
-    ("potassium_source", "gives", "K"), ("potassium_raising", "raises", "K"), ("potassium_lowering", "lowers", "K"),
-    ("magnesium_sparing", "spares", "Mg"), ("calcium_source", "gives", "Ca"), ("calcium_lowering", "lowers", "Ca"),
-    ("calcium_raising", "raises", "Ca"), ("acid_suppressant", "less", "acid"), ("diuretic", "diuretic", ""),
-)  # fmt: skip
+    ("magnesium_wasting", "wastes", "Mg"),
+    ("magnesium_source", "gives", "Mg"),
+    ("potassium_wasting", "wastes", "K"),
+    ("potassium_source", "gives", "K"),
+    ("potassium_raising", "raises", "K"),
+    ("potassium_lowering", "lowers", "K"),
+    ("magnesium_sparing", "spares", "Mg"),
+    ("calcium_source", "gives", "Ca"),
+    ("calcium_lowering", "lowers", "Ca"),
+    ("calcium_raising", "raises", "Ca"),
+    ("acid_suppressant", "less", "acid"),
+    ("diuretic", "diuretic", ""),
+)
 _SAID_BY = {  # a stronger word makes a weaker one needless
     "potassium_lowering": "potassium_wasting", "potassium_raising": "potassium_source",
     "calcium_raising": "calcium_source", "acid_suppressant": "magnesium_wasting",
@@ -54,6 +63,7 @@ class Lanes(msgspec.Struct, frozen=True):
     left_out: dict[str, tuple[str, ...]]
 
 
+@cache
 def name_of(ingredient: str) -> str:
     """Return the printed name of an ingredient or class."""
     entry = ingredients(knowledge()).get(ingredient)
@@ -63,8 +73,9 @@ def name_of(ingredient: str) -> str:
     return known.name.lower() if known else ingredient.replace("_", " ")
 
 
+@cache
 def role_of(ingredient: str) -> tuple[str, str, int]:
-    """Return what a drug does to the ions in words, its color, and its rank; rank `NONE` does not matter here."""
+    """Return what a drug does to the ions, its color, and its rank; one of rank `NONE` does not matter here."""
     groups = membership().get(ingredient, frozenset())
     acting = [role for role in _ROLES if role[0] in groups and _SAID_BY.get(role[0]) not in groups]
     said: dict[str, list[str]] = {}
@@ -127,68 +138,54 @@ def _span(one: Exposure, index: datetime, time: TimeScale) -> tuple[datetime, da
 def draw(lane: Lane, timeline: Timeline, time: TimeScale, top: float, right: float) -> str:
     """Return one lane: name, bars or single doses, and what the drug does."""
     middle = top + LANE / 2
-    name = lane.name if len(lane.name) <= 24 else f"{lane.name[:23]}…"
+    name = lane.name if len(lane.name) <= _NAME else f"{lane.name[: _NAME - 1]}…"
     parts = [
-        svg.line(time.start, top + LANE, time.end, top + LANE, stroke="#ececec"),
-        svg.text(8, middle + 4, name, size=12.5),
-        svg.text(right + 4, middle + 4, lane.role, size=11.5, fill=svg.MUTED),
+        svg.line((time.start, top + LANE), (time.end, top + LANE), stroke=svg.GRID),
+        svg.text((8, middle + 4), name, size=12.5),
+        svg.text((right + 4, middle + 4), lane.role, size=11.5, tone="muted"),
     ]
     spans = [(one, span) for one in lane.exposures if (span := _span(one, timeline.index, time))]
-    for number, (one, span) in enumerate(spans):
-        overlaps = any(
-            other[0] < span[1] and span[0] < other[1]
-            for place, (_, other) in enumerate(spans)
-            if place != number
-        )
+    for one, span in spans:
+        overlapping = [other for _, other in spans if other[0] < span[1] and span[0] < other[1]]
         if one.given:
-            parts += [
-                _dose(time(words.utc(moment)), middle, lane.color)
-                for moment in one.given
-                if time.first <= words.utc(moment) <= time.last
-            ]
+            parts += [_dose(moment, time, middle, lane.color) for moment in map(words.utc, one.given)]
         else:
-            parts.append(_bar(one, lane, time, middle, span, is_labelled=not overlaps))
+            parts.append(_bar(one, span, time, middle, lane.color))
+            if len(overlapping) <= 1:
+                parts.append(_label(one, span, time, middle))
     return "".join(parts)
 
 
-def _dose(x: float, middle: float, color: str) -> str:
-    return svg.line(x, middle - _BAR / 2, x, middle + _BAR / 2, stroke=color, width=2.4)
+def _dose(moment: datetime, time: TimeScale, middle: float, color: str) -> str:
+    if not time.first <= moment <= time.last:
+        return ""
+    x = time(moment)
+    return svg.line((x, middle - _BAR / 2), (x, middle + _BAR / 2), stroke=color, width=2.4)
 
 
-def _bar(
-    one: Exposure,
-    lane: Lane,
-    time: TimeScale,
-    middle: float,
-    span: tuple[datetime, datetime],
-    *,
-    is_labelled: bool,
-) -> str:
+def _bar(one: Exposure, span: tuple[datetime, datetime], time: TimeScale, middle: float, color: str) -> str:
+    """Return a bar, dashed where an end is not known, with an arrow where it goes on beyond the window."""
     left, right = time(span[0]), time(span[1])
     is_unsure = one.start is None or (one.status == "stopped" and one.stop is None)
-    top = middle - _BAR / 2
-    parts = [
-        svg.rect(left, top, right - left, _BAR, fill="#ffffff" if is_unsure else f"{lane.color}2e", stroke=lane.color,
-                 dash="4 3" if is_unsure else ""),
-    ]  # fmt: skip
+    fill, dash = ("#ffffff", "4 3") if is_unsure else (f"{color}2e", "")
+    size = (right - left, float(_BAR))
+    parts = [svg.rect((left, middle - _BAR / 2), size, fill=fill, stroke=color, dash=dash)]
     if one.start is not None and words.utc(one.start) < time.first:
-        parts.append(_arrow(left, middle, -1, lane.color))
+        parts.append(_arrow(left, middle, -1, color))
     if one.status == "current" and one.stop is None:
-        parts.append(_arrow(right, middle, 1, lane.color))
-    room = right - left - 10
-    told = (
-        next((text for text in _labels(one, time) if svg.width_of(text, 11) < room), "")
-        if is_labelled
-        else ""
-    )
-    if told:
-        parts.append(svg.text(left + 6, middle + 4, told, size=11))
+        parts.append(_arrow(right, middle, 1, color))
     return "".join(parts)
 
 
 def _arrow(x: float, middle: float, sign: int, color: str) -> str:
-    tip = x + 8 * sign
-    return f'<polygon points="{tip:g},{middle:g} {x:g},{middle - 6:g} {x:g},{middle + 6:g}" fill="{color}"/>'
+    return svg.polygon([(x + 8 * sign, middle), (x, middle - 6), (x, middle + 6)], fill=color)
+
+
+def _label(one: Exposure, span: tuple[datetime, datetime], time: TimeScale, middle: float) -> str:
+    """Return the fullest text that fits into a bar."""
+    room = time(span[1]) - time(span[0]) - 10
+    told = next((text for text in _labels(one, time) if svg.width_of(text, 11) < room), "")
+    return svg.text((time(span[0]) + 6, middle + 4), told, size=11) if told else ""
 
 
 def _labels(one: Exposure, time: TimeScale) -> list[str]:

@@ -1,4 +1,4 @@
-"""Small panels of laboratory results against time, each with its unit, its usual interval and its latest value."""
+"""Small panels of results against time, each with its unit, its usual interval and its latest value."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def bounds(one: Observation) -> tuple[float, float]:
-    """Return the bounds of a result in the canonical unit; an open end is infinite, and so is a floor of zero."""
+    """Return the bounds of a result in the canonical unit; an open end and a floor of zero are infinite."""
     low = -math.inf if one.low is None or (one.low <= 0 and one.high != one.low) else one.low
     return low, math.inf if one.high is None else one.high
 
@@ -147,8 +147,8 @@ def draw(panel: Panel, drawing: Drawing, top: float) -> tuple[str, float]:
     if not any(known.values()):
         if panel.is_optional:
             return "", 0
-        said = svg.text(drawing.time.start + 8, top + 21, "no dated result in this window", fill=svg.MUTED)
-        return svg.text(8, top + 21, panel.title, size=13, bold=True) + said, EMPTY_HEIGHT
+        said = svg.text((drawing.time.start + 8, top + 21), "no dated result in this window", tone="muted")
+        return svg.text((8, top + 21), panel.title, size=13, tone="strong") + said, EMPTY_HEIGHT
     latest = next(results[-1] for results in known.values() if results)
     span = interval(latest, latest.quantity, drawing.timeline)
     factor = _factor(lead, drawing.units)
@@ -191,65 +191,60 @@ def _scale(marks: Iterable[Mark], usual: tuple[float, float], top: float) -> Sca
 
 def _head(panel: Panel, usual: tuple[float, float], units: words.Units, top: float) -> str:
     lead = panel.series[0].quantity
-    low, high = usual
-    item = analyte(lead)
+    said = _usual(lead, usual, units)
+    return (
+        svg.text((8, top + 24), panel.title, size=13, tone="strong")
+        + svg.text((8, top + 41), _unit(lead, units), tone="muted")
+        + (svg.text((8, top + 58), f"usual {said}", size=11.5, tone="muted") if said else "")
+    )
+
+
+def _usual(quantity: str, usual: tuple[float, float], units: words.Units) -> str:
+    item = analyte(quantity)
     places = item.us_decimals if units == "us" and item.us_unit else item.decimals
-    said = (
-        f"{low:.{places}f} to {high:.{places}f}" if math.isfinite(low) and math.isfinite(high)
-        else f">{low:.{places}f}" if math.isfinite(low) else f"<{high:.{places}f}" if math.isfinite(high) else ""
-    )  # fmt: skip
-    lines = [
-        svg.text(8, top + 24, panel.title, size=13, bold=True),
-        svg.text(8, top + 41, _unit(lead, units), fill=svg.MUTED),
-    ]
-    if said:
-        lines.append(svg.text(8, top + 58, f"usual {said}", size=11.5, fill=svg.MUTED))
-    return "".join(lines)
+    low, high = (f"{end:.{places}f}" if math.isfinite(end) else "" for end in usual)
+    if low and high:
+        return f"{low} to {high}"
+    return f">{low}" if low else f"<{high}" if high else ""
 
 
 def _frame(scale: Scale, usual: tuple[float, float], time: TimeScale) -> str:
-    low, high = (scale(min(max(end, scale.low), scale.high)) for end in usual)
+    """Return the usual interval as a band, and the axis with its numbers."""
+    low, high = (scale(end) for end in usual)
     parts = []
     if any(map(math.isfinite, usual)):
-        parts.append(svg.rect(time.start, high, time.end - time.start, low - high, fill=svg.BAND))
-        parts += [
-            svg.line(time.start, place, time.end, place, stroke="#8fa3b5", dash="2 3")
-            for end, place in zip(usual, (low, high), strict=True)
-            if math.isfinite(end)
-        ]
+        parts.append(svg.rect((time.start, high), (time.end - time.start, low - high), fill=svg.BAND))
+    for end, place in zip(usual, (low, high), strict=True):
+        if math.isfinite(end):
+            parts.append(svg.line((time.start, place), (time.end, place), stroke=svg.EDGE, dash="2 3"))
     ticks, decimals = number_ticks(scale.low, scale.high, 3)
     for tick in ticks:
         place = scale(tick)
-        parts.append(svg.line(time.start - 4, place, time.start, place, stroke=svg.MUTED))
-        parts.append(
-            svg.text(
-                time.start - 7, place + 4, f"{tick:.{decimals}f}", size=11.5, anchor="end", fill=svg.MUTED
-            )
-        )
-    parts.append(svg.line(time.start, scale.start, time.start, scale.end, stroke=svg.MUTED))
+        told = f"{tick:.{decimals}f}"
+        parts.append(svg.line((time.start - 4, place), (time.start, place), stroke=svg.MUTED))
+        parts.append(svg.text((time.start - 7, place + 4), told, size=11.5, anchor="end", tone="muted"))
+    parts.append(svg.line((time.start, scale.start), (time.start, scale.end), stroke=svg.MUTED))
     return "".join(parts)
 
 
 def _series(series: Series, marks: list[Mark], scale: Scale) -> str:
     """Return the line through results that are numbers, broken at bounds, and a mark for each."""
     radius = 4.2 if len(marks) <= _MANY else 2.6 if len(marks) <= _VERY_MANY else 1.7
-    runs: list[list[tuple[float, float]]] = [[]]
+    color = series.color
+    runs: list[list[svg.Place]] = [[]]
     drawn = []
     for mark in marks:
-        place = scale(mark.shown)
+        place = (mark.x, scale(mark.shown))
         if math.isinf(mark.low) or math.isinf(mark.high):
             runs.append([])
-            drawn.append(svg.beyond(mark.x, place, color=series.color, down=math.isinf(mark.low)))
+            drawn.append(svg.beyond(place, color=color, down=math.isinf(mark.low)))
             continue
-        runs[-1].append((mark.x, place))
+        runs[-1].append(place)
         if mark.low != mark.high:
-            drawn.append(
-                svg.line(mark.x, scale(mark.low), mark.x, scale(mark.high), stroke=series.color, width=2)
-            )
-        drawn.append(
-            svg.marker(series.shape, mark.x, place, radius, color=series.color, filled=mark.is_outside)
-        )
-    lines = [svg.polyline(run, stroke=series.color, dash=series.dash) for run in runs if len(run) > 1]
+            ends = (mark.x, scale(mark.low)), (mark.x, scale(mark.high))
+            drawn.append(svg.line(*ends, stroke=color, width=2))
+        drawn.append(svg.marker(series.shape, place, radius, color=color, filled=mark.is_outside))
+    lines = [svg.polyline(run, stroke=color, dash=series.dash) for run in runs if len(run) > 1]
     return "".join((*lines, *drawn))
 
 
@@ -260,17 +255,15 @@ def _latest(known: dict[Series, list[Observation]], drawing: Drawing, top: float
     for series, results in known.items():
         if not results:
             continue
-        one = results[-1]
-        mark = flag(one, drawing.timeline)
-        parts.append(
-            svg.marker(series.shape, drawing.right + 6, y - 4, 4.2, color=series.color, filled=bool(mark))
-        )
-        told = " ".join(
-            part for part in (show(one, drawing.units), {"L": "low", "H": "high"}.get(mark, "")) if part
-        )
-        parts.append(svg.text(drawing.right + 16, y, told, size=12.5, bold=True))
-        when = words.at(one.time)[:10]
+        mark = flag(results[-1], drawing.timeline)
+        value = show(results[-1], drawing.units)
+        told = " ".join(part for part in (value, {"L": "low", "H": "high"}.get(mark, "")) if part)
+        when = words.at(results[-1].time)[:10]
         below = f"{series.label}, {when}" if has_many else when
-        parts.append(svg.text(drawing.right + 16, y + 15, below, size=11.5, fill=svg.MUTED))
+        parts += [
+            svg.marker(series.shape, (drawing.right + 6, y - 4), 4.2, color=series.color, filled=bool(mark)),
+            svg.text((drawing.right + 16, y), told, size=12.5, tone="strong"),
+            svg.text((drawing.right + 16, y + 15), below, size=11.5, tone="muted"),
+        ]
         y += 35
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""The answer on a terminal: the most urgent first, readable in ten seconds, legible without color or UTF-8."""
+"""The answer on a terminal: the most urgent first, read in ten seconds, legible without color or UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carnallite.knowledge import knowledge
 from carnallite.surfaces import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from carnallite.assessment import Alert, Assessment, NextTest, RankedCause, Reason
 
@@ -83,7 +83,7 @@ class _Page:
         return f"\x1b[{_STYLES[style]}m{line}\x1b[0m" if self.color and style else line
 
 
-def render(
+def render(  # noqa: PLR0913  (each is one choice of the caller)
     assessment: Assessment,
     *,
     units: words.Units,
@@ -146,7 +146,7 @@ def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> 
     withheld = next((one for one in assessment.issues if one.code == "ranking_withheld"), None)
     if assessment.cannot_tell:
         page.title("LIKELY CAUSES: CANNOT TELL YET")
-        page.write(withheld.what if withheld else cannot_tell(causes), indent=2)
+        page.write(withheld.what if withheld else words.cannot_tell(causes), indent=2)
         _list_tests(page, assessment.next_tests[:_BEST_TESTS])
         if causes:
             page.gap()
@@ -164,15 +164,6 @@ def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> 
         page.write(f"Further: {', '.join(others)}", indent=2, hang=4, style="faint")
     if words.together(assessment):
         page.write(f"Together: {words.together(assessment)}", indent=2, hang=4)
-
-
-def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
-    """Return why no cause is named, in a sentence."""
-    named = [one for one in causes if one.id not in words.NO_CAUSE]
-    if not named:
-        return "The record holds too little to name a cause. These tests would tell most:"
-    first = f"{named[0].name}, {words.percent(named[0].probability)}"
-    return f"No cause stands out (the first is {first}). These tests would tell most:"
 
 
 def _cause(page: _Page, number: int, cause: RankedCause, tell: Callable[[str], str]) -> None:
@@ -233,20 +224,12 @@ def _factors(page: _Page, assessment: Assessment, tell: Callable[[str], str]) ->
 
 
 def _explained(page: _Page, assessment: Assessment) -> None:
-    lines = list(explained(assessment))
+    lines = words.explained(assessment)
     if lines:
         page.title("DOES MAGNESIUM EXPLAIN IT?")
-    for line in lines:
-        page.write(line, indent=2, hang=4)
-
-
-def explained(assessment: Assessment) -> Iterator[str]:
-    """Yield whether the magnesium disorder is a cause of the other ones, in words and numbers."""
-    for ion in ("potassium", "calcium"):
-        probability = getattr(assessment.magnesium_explains, ion)
-        if probability is not None:
-            told = f"{words.chance(probability)}, {words.percent(probability)}"
-            yield f"{getattr(assessment.states, ion).capitalize()} {ion}: {told}"
+    for disorder, probability in lines:
+        told = f"{words.chance(probability)}, {words.percent(probability)}"
+        page.write(f"{disorder}: {told}", indent=2, hang=4)
 
 
 def _tests(page: _Page, assessment: Assessment) -> None:

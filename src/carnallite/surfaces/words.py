@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from functools import cache
@@ -15,7 +16,7 @@ from carnallite.quantity import analytes, printed_unit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from carnallite.assessment import Assessment, Reason, Result
+    from carnallite.assessment import Assessment, RankedCause, Reason, Result
     from carnallite.assessment.values import Share, State
     from carnallite.knowledge import Statement
     from carnallite.quantity import Analyte
@@ -33,7 +34,7 @@ _CHANCES = (
     (0.1, "less likely"),
     (0.0, "unlikely"),
 )
-_DOUBTED = frozenset({"contested", "contradicted"})
+DOUBTED = frozenset({"contested", "contradicted", "unverifiable"})
 _IONS: dict[str, tuple[str, ...]] = {
     "magnesium": ("serum_magnesium", "ionized_magnesium"),
     "potassium": ("serum_potassium", "blood_potassium"),
@@ -224,21 +225,21 @@ def statement(id: str | None) -> Statement | None:
 
 
 def worth(reason: Reason) -> str:
-    """Return what the evidence for a reason is worth, in words: how its number arose, and a doubted statement."""
+    """Return what the evidence for a reason is worth: how its number arose, and a doubted statement."""
     told = statement(reason.statement)
-    doubted = told is not None and told.status not in {"supported", "partly supported"}
+    doubted = told is not None and told.status in DOUBTED
     parts = [reason.status, f"{told.id} {told.status}" if told and doubted else ""]
     return ", ".join(part for part in parts if part)
 
 
 def strongest(reasons: Iterable[Reason], count: int) -> tuple[Reason, ...]:
     """Return the reasons that weigh most; a recorded exposure, which has no ratio, comes first."""
-    weigh = lambda reason: reason.likelihood_ratio  # noqa: E731
-    ranked = sorted(
-        reasons,
-        key=lambda one: -float("inf") if weigh(one) is None else -max(weigh(one), 1 / max(weigh(one), 1e-9)),
-    )
-    return tuple(ranked[:count])
+    return tuple(sorted(reasons, key=_weight, reverse=True)[:count])
+
+
+def _weight(reason: Reason) -> float:
+    number = reason.likelihood_ratio
+    return math.inf if number is None else abs(math.log(max(number, 1e-9)))
 
 
 def ratio(number: float | None) -> str:
@@ -251,11 +252,11 @@ def ratio(number: float | None) -> str:
 
 
 def disputes(ids: Iterable[str | None]) -> tuple[Dispute, ...]:
-    """Return the contested and contradicted statements among ids, each once, with those that say the contrary."""
+    """Return the doubted statements among ids, each once, with what opposes them."""
     found: dict[str, Dispute] = {}
     for id in ids:
         one = statement(id)
-        if one is not None and one.status in _DOUBTED:
+        if one is not None and one.status in DOUBTED:
             contrary = tuple(other for other in map(statement, one.opposes) if other is not None)
             found[one.id] = Dispute(statement=one, contrary=contrary)
     return tuple(found.values())
@@ -285,4 +286,23 @@ def share(one: Share | None) -> str:
     """Return how much of the disorder a cause makes, with its band, or an empty text."""
     if one is None:
         return ""
-    return f"{one.value:g}{JOIN}{one.unit} ({one.low:g} to {one.high:g}{JOIN}{one.unit}) over {one.horizon_days}{JOIN}days"
+    band = f"{one.low:g} to {one.high:g}{JOIN}{one.unit}"
+    return f"{one.value:g}{JOIN}{one.unit} ({band}) over {one.horizon_days}{JOIN}days"
+
+
+def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
+    """Return why no cause is named, in a sentence."""
+    named = [one for one in causes if one.id not in NO_CAUSE]
+    if not named:
+        return "The record holds too little to name a cause. These tests would tell most:"
+    first = f"{named[0].name}, {percent(named[0].probability)}"
+    return f"No cause stands out (the first is {first}). These tests would tell most:"
+
+
+def explained(assessment: Assessment) -> list[tuple[str, float]]:
+    """Return the other disorders and how probably the magnesium disorder is a cause of each."""
+    found = [
+        (f"{getattr(assessment.states, ion)} {ion}".capitalize(), getattr(assessment.magnesium_explains, ion))
+        for ion in ("potassium", "calcium")
+    ]
+    return [(disorder, probability) for disorder, probability in found if probability is not None]
