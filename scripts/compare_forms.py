@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "mimic3demo"
 FORMS = ("fhir", "omop", "csv")
-SECTIONS = ("patient", "observations", "derived", "exposures", "routes", "conditions", "procedures", "encounters")
+SECTIONS = (
+    "patient",
+    "observations",
+    "derived",
+    "exposures",
+    "routes",
+    "conditions",
+    "procedures",
+    "encounters",
+)
 Content = dict[str, Counter[tuple[object, ...]]]
 
 
@@ -82,11 +91,25 @@ def content(timeline: Timeline) -> Content:
     return {
         "patient": Counter([("patient", timeline.patient)]),
         "observations": Counter(
-            (o.quantity, o.low, o.high, o.time, o.basis) for o in timeline.observations if o.basis != "derived"
+            (o.quantity, o.low, o.high, o.time, o.basis)
+            for o in timeline.observations
+            if o.basis != "derived"
         ),
-        "derived": Counter((o.quantity, o.low, o.high, o.time) for o in timeline.observations if o.basis == "derived"),
+        "derived": Counter(
+            (o.quantity, o.low, o.high, o.time) for o in timeline.observations if o.basis == "derived"
+        ),
         "exposures": Counter(
-            (e.ingredient, e.status, e.start, e.stop, e.given, e.dose, e.dose_unit, e.per_day, e.elemental_mmol)
+            (
+                e.ingredient,
+                e.status,
+                e.start,
+                e.stop,
+                e.given,
+                e.dose,
+                e.dose_unit,
+                e.per_day,
+                e.elemental_mmol,
+            )
             for e in timeline.exposures
         ),
         "routes": Counter((e.ingredient, e.start, e.route) for e in timeline.exposures),
@@ -98,7 +121,10 @@ def content(timeline: Timeline) -> Content:
 
 def differences(one: Content, other: Content) -> dict[str, tuple[Counter[str], Counter[str]]]:
     """Return, for every section, the names of the facts that stand in one form alone."""
-    return {section: (_names(one[section] - other[section]), _names(other[section] - one[section])) for section in one}
+    return {
+        section: (_names(one[section] - other[section]), _names(other[section] - one[section]))
+        for section in one
+    }
 
 
 def _names(facts: Counter[tuple[object, ...]]) -> Counter[str]:
@@ -112,13 +138,18 @@ def main() -> None:
     keys = sorted(forms["fhir"].people)
     found: dict[str, list[Content]] = {}
     for form in (*FORMS, "shared"):
-        found[form] = [content(reading(forms, form, key, reading(forms, "fhir", key).timeline.index).timeline) for key in keys]
+        found[form] = [
+            content(reading(forms, form, key, reading(forms, "fhir", key).timeline.index).timeline)
+            for key in keys
+        ]
     print(f"{len(keys)} patients; laboratory items that all forms carry: {len(carried(forms))}")
     for one, other in (("fhir", "shared"), ("omop", "shared"), ("fhir", "omop"), ("fhir", "csv")):
         print(f"\n== {one} | {other}")
         for section in SECTIONS:
             parts = [differences(a, b)[section] for a, b in zip(found[one], found[other], strict=True)]
-            both = sum(((a[section] & b[section]).total() for a, b in zip(found[one], found[other], strict=True)))
+            both = sum(
+                ((a[section] & b[section]).total() for a, b in zip(found[one], found[other], strict=True))
+            )
             print(f"{section}: {both} the same")
             for form, names in ((one, [part[0] for part in parts]), (other, [part[1] for part in parts])):
                 total = sum(names, Counter())

@@ -28,7 +28,8 @@ def timelines():
     for key in forms["fhir"].people:
         index = compare.reading(forms, "fhir", key).timeline.index
         found[key] = {
-            form: compare.reading(forms, form, key, index).timeline for form in ("fhir", "omop", "csv", "shared")
+            form: compare.reading(forms, form, key, index).timeline
+            for form in ("fhir", "omop", "csv", "shared")
         }
     return found
 

@@ -67,8 +67,16 @@ def quantity_of(
     found = _by_name().get(name)
     stated = _specimens().get(label_words(specimen), "") if specimen else ""
     if stated.startswith("urine"):
-        timed = _by_name().get(f"{name} urine 24 h") or _by_name().get(f"{name} 24 h urine") if stated == "urine_24h" else None
-        return timed or _by_name().get(f"{name} urine") or (found if found and found.startswith("urine") else None)
+        timed = (
+            _by_name().get(f"{name} urine 24 h") or _by_name().get(f"{name} 24 h urine")
+            if stated == "urine_24h"
+            else None
+        )
+        return (
+            timed
+            or _by_name().get(f"{name} urine")
+            or (found if found and found.startswith("urine") else None)
+        )
     if stated in {"stool", "other"}:
         return None
     return found

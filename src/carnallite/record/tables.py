@@ -327,11 +327,11 @@ def _postgresql(url: str, names: Collection[str], anchor: str) -> Tables:
         opened = psycopg.connect(url, autocommit=False, connect_timeout=10)
         opened.read_only = True
         opened.execute("SET TIME ZONE 'UTC'")
+        connection = cast("AbstractConnection", opened)
+        return Tables(connection, _catalogue(connection, names, anchor), "postgresql")
     except psycopg.Error as error:
         what = f"the database cannot be opened ({type(error).__name__})."
         raise RecordRefused("record", what, "Check host, name, user and password of the URL.") from None
-    connection = cast("AbstractConnection", opened)
-    return Tables(connection, _catalogue(connection, names, anchor), "postgresql")
 
 
 def _catalogue(connection: AbstractConnection, names: Collection[str], anchor: str) -> dict[str, Table]:
