@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SKIPPED = {".git", ".venv", "__pycache__", "demo", "dist", "node_modules"}
+SKIPPED = {".git", ".venv", "__pycache__", ".hypothesis", "demo", "dist"}
 LARGEST = 2_000_000  # bytes
 
 # Written in pieces, so that this file does not hold what it forbids.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from carnallite.errors import UnitError
 from carnallite.quantity import analytes
-from carnallite.record import tables
 from carnallite.record.bedside import Chart, Outputs, Reader, number, selected
 from carnallite.record.codes import icd_system, quantity_of
 from carnallite.record.entry import Entry, Loaded, Person
+from carnallite.record.opening import opened
 from carnallite.record.result import read_number
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read_eicu(folder: Path, person: str | None = None, *, alone: bool = False) -
     RecordRefused
         There is no table ``patient``, or not the selected stay.
     """
-    with tables.opened(str(folder), _TABLES, anchor="patient") as data:
+    with opened(str(folder), _TABLES, anchor="patient") as data:
         rows, key = selected(data, "patient", "patientunitstayid", _PATIENT, person)
         people = {row["patientunitstayid"]: Person(sex=row["gender"], age=row["age"]) for row in rows}
         reader = Reader(data, "patientunitstayid", people, key)

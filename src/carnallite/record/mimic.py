@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from carnallite.record import tables
 from carnallite.record.bedside import Chart, Outputs, Reader, number, selected
 from carnallite.record.build import first_instant, last_instant
 from carnallite.record.entry import Entry, Loaded, Person
+from carnallite.record.opening import opened
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +47,7 @@ def read_mimic(folder: Path, person: str | None = None, *, alone: bool = False) 
     RecordRefused
         There is no table ``patients``, or not the selected person.
     """
-    with tables.opened(str(folder), _TABLES, anchor="patients") as data:
+    with opened(str(folder), _TABLES, anchor="patients") as data:
         rows, key = selected(data, "patients", "subject_id", ("gender", "dob"), person)
         people = {row["subject_id"]: Person(sex=row["gender"], birth=row["dob"][:10]) for row in rows}
         reader = Reader(data, "subject_id", people, key)

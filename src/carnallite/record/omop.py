@@ -31,33 +31,6 @@ if TYPE_CHECKING:
 Codes = tuple[tuple[str, str], ...]
 
 
-class Concept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A concept id, what it stands for, and how we know."""
-
-    concept: int
-    code: str
-    display: str
-    verified: Literal["vocabulary", "mapping", "recalled"]
-
-
-class Concepts(datafile.Item, frozen=True, kw_only=True):
-    """The content of ``omop.toml``."""
-
-    labs: tuple[Concept, ...]
-    units: tuple[Concept, ...]
-    operators: tuple[Concept, ...]
-
-
-class Meaning(msgspec.Struct, frozen=True):
-    """What the vocabulary says of one concept id."""
-
-    system: str = ""
-    code: str = ""
-    name: str = ""
-
-
-Vocabulary = dict[str, Meaning]
-
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "visit_occurrence": ("visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
         "visit_start_datetime", "visit_end_date", "visit_end_datetime"),
@@ -82,34 +55,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _PERSON = ("person_id", "gender_concept_id", "gender_source_value", "birth_datetime", "year_of_birth",
            "month_of_birth", "day_of_birth")  # fmt: skip
-_CONCEPT = ("concept_id", "concept_name", "vocabulary_id", "concept_code")
-_SYSTEMS = {
-    "LOINC": "loinc", "RxNorm": "rxnorm", "ATC": "atc", "SNOMED": "snomed", "NDC": "ndc",
-    "ICD10CM": "icd10", "ICD10": "icd10", "ICD10GM": "icd10", "ICD9CM": "icd9", "ICD9Proc": "icd9p",
-}  # fmt: skip
-_LOINC = re.compile(r"\d{1,5}-\d")
-_ATC = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
-_SNOMED = re.compile(r"\d{3,15}[01]0\d")
-_BOTH = re.compile(r"E\d{3,4}")  # ICD-9 and ICD-10 could both write it so
-_ICD9_PROCEDURE = re.compile(r"\d\d\.\d{1,2}")
-_LETTER = re.compile(r"[^\W\d_]")
 _EPOCH = re.compile(r"-?\d{5,11}(\.\d+)?")
 _COMPACT_DATE = re.compile(r"(19|20|21)\d{6}")
 _ADMINISTRATIONS = frozenset({"32818", "38000180", "38000179", "43542358"})
 _MIDNIGHT = "00:00:00"
-
-
-@cache
-def _known() -> Concepts:
-    return datafile.read(Path(__file__).with_name("omop.toml"), Concepts)
-
-
-@cache
-def _known_codes() -> Vocabulary:
-    """Return what our own file says of concept ids."""
-    found = {str(c.concept): Meaning("loinc", c.code, c.display) for c in _known().labs}
-    found |= {str(c.concept): Meaning("unit", c.code, c.display) for c in _known().units}
-    return found | {str(c.concept): Meaning("operator", c.code, c.display) for c in _known().operators}
 
 
 def read(source: str, person: str | None, *, alone: bool = False) -> Loaded:
@@ -162,7 +111,7 @@ def _person(row: Row) -> Person:
 def _entries(data: Tables, key: str | None, loaded: Loaded) -> None:
     only = ("person_id", key) if key is not None else None
     rows = {name: data.rows(name, columns, only=only) for name, columns in _COLUMNS.items()}
-    words = _vocabulary(data, rows.values())
+    words = vocabulary(data, rows.values())
     visits = {row["visit_occurrence_id"]: row for row in rows["visit_occurrence"]}
     readers: dict[str, Callable[[str, Row], Entry]] = {
         "visit_occurrence": _visit,
@@ -172,7 +121,7 @@ def _entries(data: Tables, key: str | None, loaded: Loaded) -> None:
         "condition_occurrence": lambda where, row: _condition(where, row, words, visits),
         "procedure_occurrence": lambda where, row: _procedure(where, row, words),
     }
-    editions = _editions(rows["condition_occurrence"])
+    editions = editions(rows["condition_occurrence"])
     for name, found in rows.items():
         counts: dict[str, int] = {}
         for row in found:
@@ -184,25 +133,8 @@ def _entries(data: Tables, key: str | None, loaded: Loaded) -> None:
                 continue
             entry = readers[name](where, row)
             if name == "condition_occurrence":
-                entry = _in_edition(entry, editions.get(owner, ""))
+                entry = in_edition(entry, editions.get(owner, ""))
             loaded.entries.setdefault(owner, []).append(entry)
-
-
-def _vocabulary(data: Tables, rows: Iterable[list[Row]]) -> Vocabulary:
-    """Return the meaning of every concept id that the rows name."""
-    ids: set[int] = set()
-    for table in rows:
-        for column in [name for name in (table[0] if table else {}) if name.endswith("_concept_id")]:
-            ids |= {int(row[column]) for row in table if row[column].isascii() and row[column].isdigit()}
-    ids -= {0}
-    found = data.by_ids("concept", _CONCEPT, "concept_id", ids)
-    given = {
-        row["concept_id"]: Meaning(
-            _SYSTEMS.get(row["vocabulary_id"], row["vocabulary_id"]), row["concept_code"], row["concept_name"]
-        )
-        for row in found
-    }
-    return given | _known_codes()
 
 
 def _moment(text: str) -> datetime | None:
@@ -217,62 +149,6 @@ def _moment(text: str) -> datetime | None:
 
 def _start(row: Row, name: str) -> datetime | None:
     return _moment(row[f"{name}_datetime"]) or _moment(row[f"{name}_date"])
-
-
-def _codes(row: Row, name: str, words: Vocabulary, guess: Callable[[str], Codes]) -> tuple[Codes, str]:
-    """Return codes and text of an event: what the source wrote first, then what it was mapped to."""
-    said = row[f"{name}_source_value"]
-    codes = list(guess(said))
-    names = [said] if _LETTER.search(said) and not codes else []
-    for column in (f"{name}_source_concept_id", f"{name}_concept_id"):
-        meaning = words.get(row[column])
-        if meaning is not None:
-            if meaning.system in _SYSTEMS.values():
-                codes.append((meaning.system, meaning.code))
-            names.append(meaning.name)
-    if said and not codes:
-        codes.append(("local", said))
-    return tuple(dict.fromkeys(codes)), ". ".join(dict.fromkeys(filter(None, names)))
-
-
-def _lab_code(text: str) -> Codes:
-    return (("loinc", text),) if _LOINC.fullmatch(text) else ()
-
-
-def _drug_code(text: str) -> Codes:
-    return (("atc", text),) if _ATC.fullmatch(text) else ()
-
-
-def _procedure_code(text: str) -> Codes:
-    if _ICD9_PROCEDURE.fullmatch(text):
-        return (("icd9p", text),)
-    return (("snomed", text),) if _SNOMED.fullmatch(text) else ()
-
-
-def _diagnosis_code(text: str) -> Codes:
-    system = icd_system(text)
-    if system:
-        return ((system, text),)
-    return (("snomed", text),) if _SNOMED.fullmatch(text) else ()
-
-
-def _editions(rows: list[Row]) -> dict[str, str]:
-    """Return the people whose unmistakable diagnosis codes are all ICD-9, which settles their E codes."""
-    systems: dict[str, set[str]] = {}
-    for row in rows:
-        text = row["condition_source_value"]
-        for system, _ in _diagnosis_code(text):
-            if system in {"icd9", "icd10"} and not _BOTH.fullmatch(text):
-                systems.setdefault(row["person_id"], set()).add(system)
-    return {owner: "icd9" for owner, found in systems.items() if found == {"icd9"}}
-
-
-def _in_edition(entry: Entry, edition: str) -> Entry:
-    if edition != "icd9":
-        return entry
-    codes = tuple(("icd9", code) if system == "icd10" and _BOTH.fullmatch(code) else (system, code)
-                  for system, code in entry.codes)  # fmt: skip
-    return msgspec.structs.replace(entry, codes=codes)
 
 
 def _visit(where: str, row: Row) -> Entry:
@@ -292,7 +168,7 @@ def _end(text: str) -> datetime | None:
 
 def _result(name: str, where: str, row: Row, words: Vocabulary) -> Entry:
     """Return a result: the number, or the words of the source where it holds none."""
-    codes, text = _codes(row, name, words, _lab_code)
+    codes, text = codes_of(row, name, words, lab_code)
     value, said = _number(row["value_as_number"]), row["value_source_value"]
     comparator = _meant(row.get("operator_concept_id", ""), words, "operator")
     printed = read_number(said) if said else None
@@ -336,7 +212,7 @@ def _observation(where: str, row: Row, words: Vocabulary) -> Entry:
 
 
 def _drug(where: str, row: Row, words: Vocabulary) -> Entry:
-    codes, text = _codes(row, "drug", words, _drug_code)
+    codes, text = codes_of(row, "drug", words, drug_code)
     start, end = _drug_times(row)
     unit, sig = row["dose_unit_source_value"], "" if row["sig"] == "0" else row["sig"]
     printed = read_number(sig)
@@ -365,7 +241,7 @@ def _drug_times(row: Row) -> tuple[datetime | None, datetime | None]:
 
 
 def _condition(where: str, row: Row, words: Vocabulary, visits: dict[str, Row]) -> Entry:
-    codes, text = _codes(row, "condition", words, _diagnosis_code)
+    codes, text = codes_of(row, "condition", words, diagnosis_code)
     time = _start(row, "condition_start")
     visit = visits.get(row["visit_occurrence_id"], {})
     if not row["condition_start_datetime"] and visit.get("visit_start_date") == row["condition_start_date"]:
@@ -375,7 +251,7 @@ def _condition(where: str, row: Row, words: Vocabulary, visits: dict[str, Row]) 
 
 
 def _procedure(where: str, row: Row, words: Vocabulary) -> Entry:
-    codes, text = _codes(row, "procedure", words, _procedure_code)
+    codes, text = codes_of(row, "procedure", words, procedure_code)
     end = row["procedure_end_datetime"] or row["procedure_end_date"]
     return Entry(
         kind="procedure", where=where, codes=codes, text=text, time=_start(row, "procedure"),

@@ -75,7 +75,7 @@ def name_of(ingredient: str) -> str:
 
 @cache
 def role_of(ingredient: str) -> tuple[str, str, int]:
-    """Return what a drug does to the ions, its color, and its rank; one of rank `NONE` does not matter here."""
+    """Return what a drug does to the ions, its color, and its rank; `NONE` where it does nothing to them."""
     groups = membership().get(ingredient, frozenset())
     acting = [role for role in _ROLES if role[0] in groups and _SAID_BY.get(role[0]) not in groups]
     said: dict[str, list[str]] = {}

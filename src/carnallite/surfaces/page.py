@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FLAGS = {"L": "low", "H": "high", "?": "perhaps out of range", "": ""}
 _FIRST_PAGE_CAUSES, _DETAILED = 3, 8
 _NAMED = 0.1  # a cause less probable than this is named in one line
-_ARROWS = {"low": "▼", "high": "▲", "normal": "●", "unknown": "?"}
+_ARROWS = {"low": "▼", "high": "▲", "normal": "●", "unknown": ""}
 _SYMBOLS = {"magnesium": "Mg", "potassium": "K", "calcium": "Ca"}
 
 
@@ -32,8 +32,9 @@ class Page:
     def content(self) -> dict[str, Any]:
         """Return everything that the page shows."""
         answer = self.assessment
-        causes = [self._cause(one) for one in answer.causes]
-        listed = [one for one, raw in zip(causes, answer.causes, strict=True) if raw.probability >= _NAMED]
+        ranked = [one for one in answer.causes if one.id != "none"]
+        causes = [self._cause(one) for one in ranked]
+        listed = [one for one, raw in zip(causes, ranked, strict=True) if raw.probability >= _NAMED]
         shown = (listed or causes[:1])[:_FIRST_PAGE_CAUSES]
         withheld = next((one.what for one in answer.issues if one.code == "ranking_withheld"), "")
         factors = [self._factor(one) for one in answer.factors]
@@ -52,7 +53,7 @@ class Page:
             "others": [one for one in causes if one not in shown],
             "together": words.together(answer),
             "factors": factors,
-            "explained": [(name, _chance(probability)) for name, probability in words.explained(answer)],
+            "explained": [self._link(one) for one in words.explained(answer)],
             "tests": answer.next_tests,
             "missing": answer.missing,
             "issues": [one for one in answer.issues if one.code != "ranking_withheld"],
@@ -129,6 +130,9 @@ class Page:
             claims=self._claims(known.statements if known else ()), is_cause=False,
         )  # fmt: skip
 
+    def _link(self, link: words.Link) -> tuple[str, views.Chance, tuple[views.Claim, ...]]:
+        return link.disorder, _chance(link.probability), self._claims(link.statements)
+
     def _row(self, result: Result) -> views.Row:
         first = words.value(result, self.units)
         second = words.value(result, "us" if self.units == "si" else "si")
@@ -159,6 +163,8 @@ class Page:
             ids += alert.statements
         for cause in answer.causes:
             ids += [*cause.statements, *(one.statement for one in (*cause.for_, *cause.against))]
+        for link in words.explained(answer):
+            ids += link.statements
         for factor in answer.factors:
             known = knowledge().factors.get(factor.id)
             ids += [*(known.statements if known else ()), *(one.statement for one in factor.for_)]

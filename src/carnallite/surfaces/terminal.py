@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from carnallite.assessment import Alert, Assessment, NextTest, RankedCause, Reason
 
-_SHOWN_CAUSES, _SHOWN_FOR, _SHOWN_AGAINST, _SHOWN_ISSUES, _BEST_TESTS, _SHOWN_FACTS = 4, 3, 1, 3, 3, 4
+_SHOWN_CAUSES, _SHOWN_OTHERS, _SHOWN_FOR, _SHOWN_AGAINST, _SHOWN_ISSUES, _BEST_TESTS, _SHOWN_FACTS = (
+    4,
+    5,
+    3,
+    1,
+    3,
+    3,
+    4,
+)
 _NOT_LISTED = 0.1  # a cause less probable than this is named in one line with the others
 _BAR = 10
 _STYLES = {
@@ -37,6 +45,7 @@ class _Page:
     def __init__(self, width: int, *, color: bool, ascii_only: bool) -> None:
         self.width, self.color, self.ascii_only = max(width, 24), color, ascii_only
         self.lines: list[str] = []
+        self.told: set[str] = set()  # doubted statements
 
     def write(self, text: str, *, indent: int = 0, hang: int | None = None, style: str = "") -> None:
         """Add a paragraph; `hang` is the indent of its further lines."""
@@ -148,20 +157,23 @@ def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> 
         page.title("LIKELY CAUSES: CANNOT TELL YET")
         page.write(withheld.what if withheld else words.cannot_tell(causes), indent=2)
         _list_tests(page, assessment.next_tests[:_BEST_TESTS])
-        if causes:
-            page.gap()
-            page.write("Still possible:", indent=2)
     else:
         page.title("LIKELY CAUSES")
     if causes and causes[0].id == "none" and not assessment.cannot_tell:
         page.write("None is sought: no ion that was measured is out of range.", indent=2)
         return
-    listed = [one for one in causes if one.probability >= _NOT_LISTED][:_SHOWN_CAUSES] or list(causes[:1])
+    known = [one for one in causes if one.id != "none"]
+    listed = [one for one in known if one.probability >= _NOT_LISTED][:_SHOWN_CAUSES] or known[:1]
+    if assessment.cannot_tell and listed:
+        page.gap()
+        page.write("Still possible:", indent=2)
     for number, cause in enumerate(listed, 1):
         _cause(page, number, cause, tell)
-    others = [f"{one.name} {words.percent(one.probability)}" for one in causes if one not in listed]
+    others = [one for one in known if one not in listed]
     if others:
-        page.write(f"Further: {', '.join(others)}", indent=2, hang=4, style="faint")
+        names = [f"{one.name} {words.percent(one.probability)}" for one in others[:_SHOWN_OTHERS]]
+        more = f" and {len(others) - _SHOWN_OTHERS} more" if len(others) > _SHOWN_OTHERS else ""
+        page.write(f"Further: {', '.join(names)}{more}", indent=2, hang=4, style="faint")
     if words.together(assessment):
         page.write(f"Together: {words.together(assessment)}", indent=2, hang=4)
 
@@ -197,13 +209,14 @@ def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
 
 
 def _disputes(page: _Page, ids: Iterable[str | None], *, indent: int) -> None:
+    """Write the doubted statements among ids; each is told in full once."""
     for dispute in words.disputes(ids):
         one = dispute.statement
-        contrary = (
-            f" The contrary: {dispute.contrary[0].claim} ({dispute.contrary[0].id})"
-            if dispute.contrary
-            else ""
-        )
+        if one.id in page.told:
+            page.write(f"! {one.id} is {one.status}, see above.", indent=indent, hang=indent + 2)
+            continue
+        page.told.add(one.id)
+        contrary = f" The contrary: {dispute.contrary[0].claim} ({dispute.contrary[0].id})" if dispute.contrary else ""
         told = f"! {one.status.upper()}: {one.claim} (see: carnallite explain {one.id}){contrary}"
         page.write(told, indent=indent, hang=indent + 2)
 
@@ -224,12 +237,13 @@ def _factors(page: _Page, assessment: Assessment, tell: Callable[[str], str]) ->
 
 
 def _explained(page: _Page, assessment: Assessment) -> None:
-    lines = words.explained(assessment)
-    if lines:
+    links = words.explained(assessment)
+    if links:
         page.title("DOES MAGNESIUM EXPLAIN IT?")
-    for disorder, probability in lines:
-        told = f"{words.chance(probability)}, {words.percent(probability)}"
-        page.write(f"{disorder}: {told}", indent=2, hang=4)
+    for link in links:
+        told = f"{words.chance(link.probability)}, {words.percent(link.probability)}"
+        page.write(f"{link.disorder}: {told}", indent=2, hang=4)
+        _disputes(page, link.statements, indent=4)
 
 
 def _tests(page: _Page, assessment: Assessment) -> None:

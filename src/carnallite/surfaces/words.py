@@ -40,6 +40,11 @@ _IONS: dict[str, tuple[str, ...]] = {
     "potassium": ("serum_potassium", "blood_potassium"),
     "calcium": ("ionized_calcium", "corrected_calcium", "serum_calcium"),
 }
+_EFFECTS = {
+    ("potassium", "low"): "hypokalemia",
+    ("potassium", "high"): "hyperkalemia",
+    ("calcium", "low"): "hypocalcemia",
+}
 _KINDS = {
     "ionized_magnesium": "ionized",
     "blood_potassium": "whole-blood",
@@ -60,6 +65,14 @@ class Ion(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     result: Result | None
     kind: str = ""  # "ionized", "corrected" ...; empty for the total in serum
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """Another disorder, how probably that of magnesium causes it, and the statements that this rests on."""
+
+    disorder: str
+    probability: float
+    statements: tuple[str, ...]
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):
@@ -299,10 +312,16 @@ def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
     return f"No cause stands out (the first is {first}). These tests would tell most:"
 
 
-def explained(assessment: Assessment) -> list[tuple[str, float]]:
+def explained(assessment: Assessment) -> tuple[Link, ...]:
     """Return the other disorders and how probably the magnesium disorder is a cause of each."""
-    found = [
-        (f"{getattr(assessment.states, ion)} {ion}".capitalize(), getattr(assessment.magnesium_explains, ion))
-        for ion in ("potassium", "calcium")
-    ]
-    return [(disorder, probability) for disorder, probability in found if probability is not None]
+    found = []
+    for ion in ("potassium", "calcium"):
+        state, probability = getattr(assessment.states, ion), getattr(assessment.magnesium_explains, ion)
+        if probability is not None:
+            effect = _EFFECTS.get((ion, state), " ")
+            links = [one for one in knowledge().links.values() if one.effect.startswith(effect)]
+            statements = tuple(id for link in links for id in link.statements)
+            found.append(
+                Link(disorder=f"{state} {ion}".capitalize(), probability=probability, statements=statements)
+            )
+    return tuple(found)
