@@ -2,7 +2,7 @@
 
     python scripts/compare_forms.py [FOLDER]
 
-FOLDER holds ``fhir_r4_ndjson``, ``omop54_csv`` and ``csv``; without it, ``../shared/data/mimic3demo`` is taken.
+FOLDER holds ``fhir_r4_ndjson``, ``omop54_csv`` and ``csv``; otherwise ``../shared/data/mimic3demo`` is taken.
 The CSV form is read twice: as it is, and cut down to the rows from which the other two were made.
 """
 

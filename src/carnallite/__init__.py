@@ -23,9 +23,11 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "assess", "assess_all", "knowledge", "read_all", "read_record"]
 
 if TYPE_CHECKING:
-    from carnallite.assessment import assess, assess_all
-    from carnallite.knowledge import knowledge
-    from carnallite.record import read_all, read_record
+    from carnallite.assessment import assess as assess
+    from carnallite.assessment import assess_all as assess_all
+    from carnallite.knowledge import knowledge as knowledge
+    from carnallite.record import read_all as read_all
+    from carnallite.record import read_record as read_record
 
 _ROOMS = {
     "assess": "carnallite.assessment",

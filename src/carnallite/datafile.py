@@ -47,8 +47,9 @@ def read(path: Path, kind: type[T]) -> T:
         item = msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise DataFileError(path.name, *_explain(str(error), kind)) from None
-    if getattr(item, "id", path.stem) != path.stem:
-        raise DataFileError(path.name, f"`id` is '{item.id}'.", f"Use the stem of the file, '{path.stem}'.")
+    id = getattr(item, "id", path.stem)
+    if id != path.stem:
+        raise DataFileError(path.name, f"`id` is '{id}'.", f"Use the stem of the file, '{path.stem}'.")
     return item
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
-from conftest import answer, bundle, condition, drug, observation, patient, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
 from carnallite.record import fhir_reading
 from carnallite.record.sketch import read_sketch
+from carnallite.surfaces.terminal import render
+from conftest import answer, bundle, condition, drug, observation, patient, read
 
 MG, K, CA, CREATININE = "2601-3", "2823-3", "2000-8", "2160-0"
 UNITS = {
@@ -26,8 +29,6 @@ UNITS = {
 
 def comparable(found) -> bytes:
     """Return an answer without what depends on how the numbers were printed."""
-    import msgspec
-
     kept = {
         "states": found.states, "emergencies": found.emergencies, "unsafe": found.unsafe, "causes": found.causes,
         "factors": found.factors, "tests": found.next_tests, "explains": found.magnesium_explains,
@@ -96,7 +97,9 @@ def test_h04_two_patients_are_refused_unless_one_is_selected() -> None:
 
 @pytest.mark.parametrize(("days", "is_stale"), [(0.2, False), (5.0, True)])
 def test_h05_an_old_potassium_is_asked_for_again(days: float, is_stale: bool) -> None:
-    found = assess(read_sketch(f"day|what|value|unit\n-{days}|serum_potassium|2.9|mmol/L\n0|serum_magnesium|0.8|mmol/L"))
+    found = assess(
+        read_sketch(f"day|what|value|unit\n-{days}|serum_potassium|2.9|mmol/L\n0|serum_magnesium|0.8|mmol/L")
+    )
     assert ("stale_potassium" in [alert.id for alert in found.samples]) is is_stale
 
 
@@ -110,8 +113,6 @@ def test_h06_time_zones_order_results_and_future_ones_are_not_used() -> None:
     late = observation(K, 4.0, "mmol/L", effectiveDateTime="2020-06-01T05:00:00Z")
     assert answer(early, late).states.potassium == "normal"
     future = observation(K, 7.5, "mmol/L", effectiveDateTime="2031-01-01T00:00:00Z")
-    from datetime import UTC, datetime
-
     found = answer(late, future, now=datetime(2020, 6, 1, 12, tzinfo=UTC))
     assert found.states.potassium == "normal"
     assert "future" in [issue.code for issue in found.issues]
@@ -173,7 +174,9 @@ def test_h09_hemolysis_is_read_in_five_languages(text: str) -> None:
     assert "hemolysed_high_potassium" in [alert.id for alert in found.samples]
 
 
-@pytest.mark.parametrize(("platelets", "white_cells", "is_doubtful"), [(300, 8, False), (900, 8, True), (250, 120, True)])
+@pytest.mark.parametrize(
+    ("platelets", "white_cells", "is_doubtful"), [(300, 8, False), (900, 8, True), (250, 120, True)]
+)
 def test_h10_many_cells_make_potassium_doubtful(platelets: float, white_cells: float, is_doubtful: bool) -> None:
     found = answer(
         observation(K, 5.9, "mmol/L"), observation("777-3", platelets, "10*9/L"),
@@ -189,7 +192,9 @@ def test_h11_a_drip_arm_is_suspected() -> None:
 
 def test_h12_ionized_calcium_wins_over_total_at_low_albumin() -> None:
     found = answer(
-        observation(CA, 1.9, "mmol/L"), observation("1751-7", 18, "g/L"), observation("1994-3", 1.21, "mmol/L")
+        observation(CA, 1.9, "mmol/L"),
+        observation("1751-7", 18, "g/L"),
+        observation("1994-3", 1.21, "mmol/L"),
     )
     assert found.states.calcium == "normal"
 
@@ -201,7 +206,11 @@ def test_h13_gadolinium_lowers_measured_calcium_falsely() -> None:
 
 
 def test_h15_removing_a_result_never_removes_a_warning() -> None:
-    full = [observation(MG, 0.45, "mmol/L"), observation(CREATININE, 5.0, "mg/dL"), observation(K, 2.3, "mmol/L")]
+    full = [
+        observation(MG, 0.45, "mmol/L"),
+        observation(CREATININE, 5.0, "mg/dL"),
+        observation(K, 2.3, "mmol/L"),
+    ]
     whole = {alert.id for alert in answer(*full).unsafe}
     assert "magnesium_by_vein_kidney" in whole
     without = answer(full[0], full[2])
@@ -211,7 +220,13 @@ def test_h15_removing_a_result_never_removes_a_warning() -> None:
 
 @pytest.mark.parametrize(
     ("text", "state"),
-    [("<0.3 mmol/L", "low"), ("undetectable", "low"), (">2.0 mmol/L", "high"), ("very low", "low"), ("normal", "normal")],
+    [
+        ("<0.3 mmol/L", "low"),
+        ("undetectable", "low"),
+        (">2.0 mmol/L", "high"),
+        ("very low", "low"),
+        ("normal", "normal"),
+    ],
 )
 def test_h16_comparators_and_words_are_kept(text: str, state: str) -> None:
     assert answer(observation(MG, text)).states.magnesium == state
@@ -248,7 +263,9 @@ def test_h18_combinations_brands_and_salts_map_to_ingredients(text: str, expecte
     assert ("magnesium" in " ".join(found)) is False
 
 
-@pytest.mark.parametrize(("status", "taken"), [("active", True), ("stopped", False), ("not-taken", False), ("intended", False)])
+@pytest.mark.parametrize(
+    ("status", "taken"), [("active", True), ("stopped", False), ("not-taken", False), ("intended", False)]
+)
 def test_h19_a_drug_that_is_not_taken_is_no_current_cause(status: str, taken: bool) -> None:
     found = answer(drug("omeprazole", status=status), observation(MG, 0.3, "mmol/L"))
     inhibitor = next((cause.probability for cause in found.causes if cause.id == "ppi"), 0.0)
@@ -285,16 +302,24 @@ def test_h21_creatinine_in_either_unit_gives_one_egfr() -> None:
 
 
 def test_h14_a_normal_serum_magnesium_is_no_proof_of_normal_stores() -> None:
-    from carnallite.surfaces.terminal import render
-
     found = answer(observation(MG, 0.8, "mmol/L"), observation(K, 2.6, "mmol/L"), drug("furosemide"))
     text = " ".join(render(found, units="si", width=100, color=False).split())
     assert "does not exclude" in text
 
 
 def test_a_hostile_bundle_is_refused_with_place_and_remedy() -> None:
-    hostile = (b"", b"{", b'{"resourceType":"Patient"}', b'{"resourceType":"Bundle","entry":[]}', b'{"value": NaN}',
-               b"[" * 100_000, b"\x1f\x8bbroken", b"\xff\xfe", json.dumps({"resourceType": "Bundle", "entry": [{"resource": 3}]}).encode())  # fmt: skip
+    nobody = {"resourceType": "Bundle", "entry": [{"resource": 3}]}
+    hostile = (
+        b"",
+        b"{",
+        b'{"resourceType":"Patient"}',
+        b'{"resourceType":"Bundle","entry":[]}',
+        b'{"value": NaN}',
+        b"[" * 100_000,
+        b"\x1f\x8bbroken",
+        b"\xff\xfe",
+        json.dumps(nobody).encode(),
+    )
     for data in hostile:
         with pytest.raises(RecordRefused):
             fhir_reading(data)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import answer, condition, drug, observation
 
 from carnallite.surfaces.terminal import render
+from conftest import answer, condition, drug, observation
 
 MG, K, CA = "2601-3", "2823-3", "2000-8"
 
@@ -40,7 +40,10 @@ def test_h30_six_with_ecg_change_is_an_emergency() -> None:
 
 
 @pytest.mark.parametrize("level", [None, 0.3, 0.8, 1.1])
-@pytest.mark.parametrize("hazard", [(), (condition("myasthenia gravis"),), (condition("complete heart block"), condition("anuria"))])
+@pytest.mark.parametrize(
+    "hazard",
+    [(), (condition("myasthenia gravis"),), (condition("complete heart block"), condition("anuria"))],
+)
 def test_h31_torsades_shows_the_first_bolus_with_any_level_and_caution(level: float | None, hazard: tuple) -> None:
     levels = () if level is None else (observation(MG, level, "mmol/L"),)
     found = answer(condition("torsades de pointes"), *levels, *hazard, observation(K, 4.0, "mmol/L"))
@@ -61,7 +64,8 @@ def test_h31_seizure_or_tetany_with_low_magnesium(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "finding"), [(2.4, None), (2.8, "quadriparesis"), (3.2, "torsades de pointes"), (3.0, "prominent U waves")]
+    ("value", "finding"),
+    [(2.4, None), (2.8, "quadriparesis"), (3.2, "torsades de pointes"), (3.0, "prominent U waves")],
 )
 def test_h32_severe_hypokalemia_is_never_missed(value: float, finding: str | None) -> None:
     findings = (condition(finding),) if finding else ()

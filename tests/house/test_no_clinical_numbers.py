@@ -18,13 +18,13 @@ STRUCTURE = {
 }  # fmt: skip
 # What is shown and what is not: choices of presentation, not of medicine.
 PRESENTATION = {
-    ("assess.py", 0.01): "a cause less probable is not listed",
-    ("assess.py", 0.05): "a set of causes less probable is not listed",
-    ("assess.py", 0.2): "a factor less probable is not listed",
-    ("assess.py", 0.4): "only a clue that a cause usually brings speaks against it when absent",
-    ("assess.py", 0.5): "more likely than not",
+    ("individual.py", 0.01): "a cause less probable is not listed",
+    ("individual.py", 0.05): "a set of causes less probable is not listed",
+    ("individual.py", 0.2): "a factor less probable is not listed",
+    ("individual.py", 0.4): "only a clue that a cause usually brings speaks against it when absent",
+    ("individual.py", 0.5): "more likely than not",
     (
-        "assess.py",
+        "individual.py",
         1.5,
     ): "two causes nearer to each other than this cannot be told apart; weaker clues are not told",
     ("next_test.py", 0.005): "a test that brings fewer bits is not proposed",

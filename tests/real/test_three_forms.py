@@ -22,7 +22,7 @@ _spec.loader.exec_module(compare)
 
 @pytest.fixture(scope="module")
 def timelines():
-    """Every patient in every form, all at the index of the FHIR form; `shared` is the CSV cut to common rows."""
+    """Every patient in every form, at the index of the FHIR form; `shared` is the CSV cut to common rows."""
     forms = compare.loaded(FOLDER)
     found = {}
     for key in forms["fhir"].people:
@@ -92,7 +92,7 @@ def test_routes_differ_only_where_fhir_lost_them(timelines):
 
 
 def test_omop_differs_only_in_single_doses_strengths_and_titles(timelines):
-    """OMOP has no CareVue doses, no strengths (23.4 % saline is an order for saline), no titles that name drugs."""
+    """OMOP has no CareVue doses, no strengths (23.4 % saline is saline there), no titles that name drugs."""
 
     def facts(timeline) -> Counter:
         return Counter(

@@ -1,6 +1,6 @@
 """Assessment: what is wrong, what is unsafe, which causes are likely, what keeps it so, what to measure next."""
 
-from carnallite.assessment.assess import assess, assess_all
+from carnallite.assessment.individual import assess, assess_all
 from carnallite.assessment.values import (
     Alert,
     Assessment,

@@ -93,9 +93,9 @@ def evaluate(text: str, columns: Columns) -> Truth:
 def _truth(tree: ast.expr, columns: Columns) -> Truth:
     match tree:
         case ast.BoolOp(op=ast.And(), values=parts):
-            return np.minimum.reduce([_truth(part, columns) for part in parts])
+            return _least([_truth(part, columns) for part in parts])
         case ast.BoolOp(op=ast.Or(), values=parts):
-            return np.maximum.reduce([_truth(part, columns) for part in parts])
+            return PRESENT - _least([PRESENT - _truth(part, columns) for part in parts])
         case ast.UnaryOp(op=ast.Not(), operand=part):
             return (PRESENT - _truth(part, columns)).astype(np.int8)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
@@ -105,6 +105,13 @@ def _truth(tree: ast.expr, columns: Columns) -> Truth:
         case ast.Call(func=ast.Name(id=function), args=arguments):
             return _called(function, arguments, columns)
     raise DataFileError("expression", f"`{ast.unparse(tree)}` is neither true nor false.", "Compare it.")
+
+
+def _least(truths: list[Truth]) -> Truth:
+    answer = truths[0]
+    for truth in truths[1:]:
+        answer = np.minimum(answer, truth)
+    return answer
 
 
 def finding(id: str, columns: Columns) -> Truth:

@@ -245,7 +245,9 @@ class Facts:
     def days_with(self, condition: str) -> Interval:
         """Return for how long a condition has been present [d]."""
         starts = [
-            one.onset for one in self._conditions.get(condition, ()) if one.onset is not None and one.status == "present"
+            one.onset
+            for one in self._conditions.get(condition, ())
+            if one.onset is not None and one.status == "present"
         ]
         if not starts:
             return NOTHING

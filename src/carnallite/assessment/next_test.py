@@ -40,7 +40,7 @@ def next_tests(columns: Columns, posterior: Posterior, row: int) -> tuple[NextTe
             others.append((bits - test.burden, found))
     first.sort(key=lambda one: _URGENCY.get(one.id, len(_URGENCY)))
     others.sort(key=lambda pair: (-pair[0], pair[1].id))
-    return tuple((*first, *(found for _, found in others)))[:_SHOWN]
+    return (*first, *(found for _, found in others))[:_SHOWN]
 
 
 _URGENCY = {"serum_magnesium": 0, "serum_potassium": 1, "serum_creatinine": 2}

@@ -104,7 +104,10 @@ def result_text(one: Observation | None) -> str:
 def shown(one: Observation, system: str = "si") -> str:
     """Return the value of a result, bounded where it is bounded."""
     analyte = analytes()[one.quantity]
-    show = lambda value: analyte.show(value, "us" if system == "us" else "si")  # noqa: E731
+
+    def show(value: float) -> str:
+        return analyte.show(value, "us" if system == "us" else "si")
+
     if one.basis == "words":
         return one.printed
     if one.low is not None and one.low == one.high:

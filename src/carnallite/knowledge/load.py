@@ -33,6 +33,7 @@ _KINDS: dict[str, type[Any]] = {
     "treatments": schema.Treatment,
     "lexicon": schema.Lexicon,
 }
+_SEARCHED = tuple(kind for kind in _KINDS if kind not in {"lexicon", "statements"})
 
 
 @cache
@@ -79,6 +80,11 @@ def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
         for name, pool in (("statement", known.statements), ("finding", known.findings)):
             if isinstance(part, schema.Clue) and getattr(part, name):
                 _resolve(file, f"{path}{name}", getattr(part, name), pool)
+    _check_names(file, item, known)
+
+
+def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
+    """Refuse what an item of one kind names in another kind and that does not exist there."""
     for condition in getattr(item, "implies", ()):
         _resolve(file, "implies", condition, known.conditions)
     if isinstance(item, schema.Formula):
@@ -138,8 +144,7 @@ def find(id: str) -> tuple[str, Any]:
         Nothing has that id.
     """
     known = knowledge()
-    for kind in ("causes", "factors", "drugs", "treatments", "thresholds", "formulas", "rules", "links", "findings", "investigations",
-                 "conditions", "references"):  # fmt: skip
+    for kind in _SEARCHED:
         if id in getattr(known, kind):
             return kind, getattr(known, kind)[id]
     for statement in known.statements.values():
@@ -149,6 +154,7 @@ def find(id: str) -> tuple[str, Any]:
         return "analytes", analytes()[id]
     if id in ingredients(known):
         return "drugs", ingredients(known)[id][0]
-    near = did_you_mean(id, [*known.causes, *known.factors, *known.statements, *known.drugs, *known.thresholds,
-                             *known.rules, *known.findings, *known.treatments, *analytes()])  # fmt: skip
+    near = did_you_mean(
+        id, [*analytes(), *(name for kind in (*_SEARCHED, "statements") for name in getattr(known, kind))]
+    )
     raise UnknownIdError(f"'{id}'", "is not the id of anything we know.", near or "Try 'carnallite explain --list'.")

@@ -109,9 +109,7 @@ def parse(text: str) -> Unit:
         atom = _atom(part)
         if atom is None:
             near = did_you_mean(part, _atoms())
-            raise UnitError(
-                f"unit '{text[:24]}'", "is not known.", near or "Use a UCUM code such as 'mmol/L'."
-            )
+            raise UnitError(f"unit '{text[:24]}'", "is not known.", near or "Use a UCUM code such as 'mmol/L'.")
         base, size = atom
         scale = scale / size if position else scale * size
         (below if position else above).append(base)
@@ -162,9 +160,7 @@ def factor(unit: str, canonical: str, *, substance: Substance, per: Substance) -
     above = _exchange(given.above, wanted.above, substance)
     below = _exchange(given.below, wanted.below, per)
     if above is None or below is None:
-        raise UnitError(
-            f"unit '{unit[:24]}'", "does not measure this quantity.", f"Expected one like '{canonical}'."
-        )
+        raise UnitError(f"unit '{unit[:24]}'", "does not measure this quantity.", f"Expected one like '{canonical}'.")
     return given.scale / wanted.scale * above / below
 
 

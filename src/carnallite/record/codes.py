@@ -44,9 +44,7 @@ def _specimens() -> dict[str, str]:
     return {label_words(word): specimen for specimen, names in table.items() for word in names}
 
 
-def quantity_of(
-    codes: Iterable[tuple[str, str]], text: str, specimen: str, local: Mapping[str, str]
-) -> str | None:
+def quantity_of(codes: Iterable[tuple[str, str]], text: str, specimen: str, local: Mapping[str, str]) -> str | None:
     """Return the analyte that a result measures, or None where no data file knows it.
 
     A code wins over the text; the site's own map wins over both. A label without specimen means blood, unless the
@@ -72,11 +70,7 @@ def quantity_of(
             if stated == "urine_24h"
             else None
         )
-        return (
-            timed
-            or _by_name().get(f"{name} urine")
-            or (found if found and found.startswith("urine") else None)
-        )
+        return timed or _by_name().get(f"{name} urine") or (found if found and found.startswith("urine") else None)
     if stated in {"stool", "other"}:
         return None
     return found

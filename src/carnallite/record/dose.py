@@ -87,9 +87,5 @@ def _elemental(entry: Entry, ingredient: str, value: float, unit: str, issues: l
 @cache
 def _mmol_per_g() -> dict[str, float]:
     return {
-        salt.ingredient: salt.mmol_per_g
-        for treatment in knowledge().treatments.values()
-        for salt in treatment.salts
+        salt.ingredient: salt.mmol_per_g for treatment in knowledge().treatments.values() for salt in treatment.salts
     }
-
-

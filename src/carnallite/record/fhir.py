@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from carnallite.errors import RecordRefused
-from carnallite.record.build import first_instant, last_instant
 from carnallite.record.codes import SYSTEMS
 from carnallite.record.entry import Entry, Loaded, Person
+from carnallite.record.moments import first_instant, last_instant
 from carnallite.record.timeline import Issue
 
 if TYPE_CHECKING:
@@ -357,7 +357,13 @@ def _entries(where: str, resource: Resource, drugs: dict[str, Concept]) -> Itera
             yield _encounter(where, resource)
         case "AllergyIntolerance":
             codes, text = _names(resource.code)
-            yield Entry(kind="allergy", where=where, codes=codes, text=text, certainty=_first(resource.verification_status))
+            yield Entry(
+                kind="allergy",
+                where=where,
+                codes=codes,
+                text=text,
+                certainty=_first(resource.verification_status),
+            )
         case "FamilyMemberHistory":
             for concept in _family(resource):
                 codes, text = _names(concept)
@@ -370,9 +376,7 @@ def _names(concept: Concept | None) -> tuple[tuple[tuple[str, str], ...], str]:
     """Return codes by system, and the text; without a text the displays stand for it."""
     if concept is None:
         return (), ""
-    codes = tuple(
-        (SYSTEMS.get(coding.system or "", "local"), coding.code) for coding in concept.coding if coding.code
-    )
+    codes = tuple((SYSTEMS.get(coding.system or "", "local"), coding.code) for coding in concept.coding if coding.code)
     displays = ". ".join(coding.display for coding in concept.coding if coding.display)
     return codes, concept.text or displays
 
@@ -406,8 +410,8 @@ def _observations(where: str, resource: Resource) -> Iterator[Entry]:
         "notes": _notes(resource),
         "specimen": (resource.specimen.display or "") if resource.specimen else "",
     }
-    has_value = any((resource.value_quantity, resource.value_range, resource.value_string, resource.value_codeable_concept,
-                     resource.value_integer is not None))  # fmt: skip
+    said = (resource.value_quantity, resource.value_range, resource.value_string, resource.value_codeable_concept)
+    has_value = any(said) or resource.value_integer is not None
     if has_value or not resource.component:
         yield Entry(where=where, **common, **_named(resource.code), **_value(resource))
     for number, component in enumerate(resource.component, 1):
@@ -431,7 +435,11 @@ def _value(source: Resource | Component) -> dict[str, Any]:
         }
     elif isinstance(source, Resource) and source.value_range is not None and source.value_range.low is not None:
         low, high = source.value_range.low, source.value_range.high
-        values = {"value": low.value, "value_high": high.value if high else None, "unit": low.unit or low.code or ""}
+        values = {
+            "value": low.value,
+            "value_high": high.value if high else None,
+            "unit": low.unit or low.code or "",
+        }
     elif source.value_string:
         values = {"words": source.value_string}
     elif source.value_codeable_concept is not None:

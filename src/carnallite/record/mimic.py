@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from carnallite.record.bedside import Chart, Outputs, Reader, number, selected
-from carnallite.record.build import first_instant, last_instant
 from carnallite.record.entry import Entry, Loaded, Person
+from carnallite.record.moments import first_instant, last_instant
 from carnallite.record.opening import opened
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
 """OMOP CDM 5.4 -> entries: a folder of CSV or Parquet, a DuckDB or SQLite file, or a PostgreSQL database.
 
-A concept id is read through the vocabulary of the data set, or through ``omop.toml`` where it has none; where
-both are silent the source value stands, as it does at sites that never mapped their codes. Times have no zone
-in OMOP and are taken as UTC.
+Times have no zone in OMOP and are taken as UTC.
 """
 
 from __future__ import annotations
@@ -10,26 +8,29 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from carnallite import datafile
-from carnallite.record import tables
-from carnallite.record.build import first_instant, last_instant
-from carnallite.record.codes import icd_system
 from carnallite.record.entry import Entry, Loaded, Person, chosen
+from carnallite.record.moments import first_instant, last_instant
+from carnallite.record.opening import opened
 from carnallite.record.result import read_number
+from carnallite.record.vocabulary import (
+    Meaning,
+    Vocabulary,
+    codes_of,
+    diagnosis_code,
+    drug_code,
+    editions,
+    in_edition,
+    lab_code,
+    procedure_code,
+    vocabulary,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from carnallite.record.tables import Row, Tables
-
-Codes = tuple[tuple[str, str], ...]
-
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "visit_occurrence": ("visit_occurrence_id", "person_id", "visit_concept_id", "visit_start_date",
@@ -78,7 +79,7 @@ def read(source: str, person: str | None, *, alone: bool = False) -> Loaded:
     RecordRefused
         It cannot be opened, holds no table ``person``, or not the selected one.
     """
-    with tables.opened(source, {"person", "concept", *_COLUMNS}, anchor="person") as data:
+    with opened(source, {"person", "concept", *_COLUMNS}, anchor="person") as data:
         people, key = _people(data, person)
         loaded = Loaded(people=people)
         if key is not None or not alone or len(people) == 1:
@@ -121,7 +122,7 @@ def _entries(data: Tables, key: str | None, loaded: Loaded) -> None:
         "condition_occurrence": lambda where, row: _condition(where, row, words, visits),
         "procedure_occurrence": lambda where, row: _procedure(where, row, words),
     }
-    editions = editions(rows["condition_occurrence"])
+    edition_of = editions(rows["condition_occurrence"])
     for name, found in rows.items():
         counts: dict[str, int] = {}
         for row in found:
@@ -133,7 +134,7 @@ def _entries(data: Tables, key: str | None, loaded: Loaded) -> None:
                 continue
             entry = readers[name](where, row)
             if name == "condition_occurrence":
-                entry = in_edition(entry, editions.get(owner, ""))
+                entry = in_edition(entry, edition_of.get(owner, ""))
             loaded.entries.setdefault(owner, []).append(entry)
 
 

@@ -1,4 +1,4 @@
-"""A folder of CSV or Parquet, a DuckDB or SQLite file, or a PostgreSQL database -> tables, for reading only."""
+"""A folder of CSV or Parquet, a DuckDB or SQLite file, or a PostgreSQL database -> tables to read from."""
 
 from __future__ import annotations
 

@@ -62,7 +62,12 @@ def result(entry: Entry, analyte: Analyte, *, patient: Patient, age: float | Non
         return _issue(entry, "decimal_comma", "The number has a decimal comma.", "Write it with a point.")
     said = level(entry.words) or _FLAGS.get(entry.flag.upper(), "")
     if not said:
-        return _issue(entry, "result_not_read", "The result is neither a number nor low, normal or high.", "Add it by hand.")
+        return _issue(
+            entry,
+            "result_not_read",
+            "The result is neither a number nor low, normal or high.",
+            "Add it by hand.",
+        )
     usual = analyte.reference(sex=patient.sex, age=age)
     return _from_words(entry, analyte, said, usual, remarks)
 

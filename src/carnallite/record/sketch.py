@@ -43,7 +43,7 @@ def read_sketch(text: str) -> Reading:
     for number, line in enumerate(text.strip().splitlines(), 1):
         cells = [cell.strip() for cell in line.split("|")] + ["", "", ""]
         day, what, value, unit = cells[:4]
-        if day in {"day", ""} or set(day) <= {"-", " "} and len(day) > 2:
+        if day in {"day", ""} or (set(day) <= {"-", " "} and len(day) > 2):
             continue
         if what in person:
             person[what] = value
@@ -58,7 +58,15 @@ def _entry(number: int, day: float, what: str, value: str, unit: str) -> Entry:
     time = INDEX + timedelta(days=day)
     known = knowledge()
     if what in analytes():
-        return Entry(kind="observation", where=where, text=what.replace("_", " "), codes=(("id", what),), words=value, unit=unit, time=time)
+        return Entry(
+            kind="observation",
+            where=where,
+            text=what.replace("_", " "),
+            codes=(("id", what),),
+            words=value,
+            unit=unit,
+            time=time,
+        )
     if what in known.conditions:
         phrase = known.conditions[what].phrases[0].rstrip("*")
         certainty = "refuted" if value == "not" else ""
@@ -70,9 +78,9 @@ def _entry(number: int, day: float, what: str, value: str, unit: str) -> Entry:
     else:
         drug = known.drugs.get(what)
         text = what if drug is None else (drug.names or drug.ingredients[0].names)[0]
-    if what not in named and what not in known.drugs:
-        if not any(mention.kind != "condition" for mention in mentions(what)):
-            raise RecordRefused(f"sketch {where}", "it names no analyte, condition or drug.", "Use an id.")
+    is_listed = what in named or what in known.drugs
+    if not is_listed and not any(mention.kind != "condition" for mention in mentions(what)):
+        raise RecordRefused(f"sketch {where}", "it names no analyte, condition or drug.", "Use an id.")
     end = INDEX + timedelta(days=float(value.split()[1])) if value.startswith("until ") else None
     dose = "" if value.startswith(("until", "once")) else f"{value} {unit}".strip()
     route = unit if unit in {"oral", "intravenous", "subcutaneous", "intramuscular"} else ""

@@ -57,7 +57,11 @@ def read_record(
 
 
 def fhir_reading(
-    data: bytes, *, patient: str | None = None, now: datetime | None = None, local: Mapping[str, str] | None = None
+    data: bytes,
+    *,
+    patient: str | None = None,
+    now: datetime | None = None,
+    local: Mapping[str, str] | None = None,
 ) -> Reading:
     """Return the reading of a FHIR R4 Bundle that is already in memory.
 
@@ -71,7 +75,10 @@ def fhir_reading(
 
 
 def read_all(
-    source: str | Path, *, format: Format | None = None, now: datetime | None = None,
+    source: str | Path,
+    *,
+    format: Format | None = None,
+    now: datetime | None = None,
     local: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, Reading]]:
     """Yield every patient of a source with their key.
@@ -87,7 +94,11 @@ def read_all(
 
 
 def choose(
-    loaded: Loaded, *, digest: str, patient: str | None = None, now: datetime | None = None,
+    loaded: Loaded,
+    *,
+    digest: str,
+    patient: str | None = None,
+    now: datetime | None = None,
     local: Mapping[str, str] | None = None,
 ) -> Reading:
     """Return the reading of the one patient of a source, or of the selected one.
@@ -111,7 +122,12 @@ def choose(
     else:
         key = chosen(patient, keys)
     return build(
-        loaded.people[key], loaded.entries.get(key, []), issues=loaded.issues, now=now, local=local, digest=digest
+        loaded.people[key],
+        loaded.entries.get(key, []),
+        issues=loaded.issues,
+        now=now,
+        local=local,
+        digest=digest,
     )
 
 

@@ -37,9 +37,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from carnallite.errors import RecordRefused, did_you_mean
-from carnallite.record.build import first_instant, last_instant
 from carnallite.record.codes import SYSTEMS
 from carnallite.record.entry import Entry, Kind, Loaded, Person
+from carnallite.record.moments import first_instant, last_instant
 from carnallite.record.result import read_number
 from carnallite.record.timeline import Issue
 
@@ -70,13 +70,9 @@ _SETTINGS = {
     "intensive care": "ICU", "icu": "ICU",
 }  # fmt: skip
 _PERSON = {"sex": "sex", "birth_date": "birth", "age": "age"}
-_MOMENT = re.compile(
-    r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\s*(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?"
-)
+_MOMENT = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\s*(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?")
 _LOCAL_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}(\D.*)?", re.DOTALL)
-_AMBIGUOUS = re.compile(
-    r"[<>=≤≥\s]*[+-]?(\d[\d.]*,\d|\d{1,3}([ '’\u00a0\u202f]\d{3})+(?!\d)|\d{1,3}(\.\d{3}){2,})"
-)
+_AMBIGUOUS = re.compile(r"[<>=≤≥\s]*[+-]?(\d[\d.]*,\d|\d{1,3}([ '’\u00a0\u202f]\d{3})+(?!\d)|\d{1,3}(\.\d{3}){2,})")
 _TYPOGRAPHY = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
 
 

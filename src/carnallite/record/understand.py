@@ -256,7 +256,8 @@ def _denied_after(tokens: list[str], start: int, covered: set[int]) -> bool:
     cues = _cues()
     runs = [(a, " ".join(clause[a:b])) for a in range(len(clause)) for b in range(a + 1, len(clause) + 1)]
     return any(
-        "after" in cues.get(run, ()) and not (first and "absent" in cues.get(clause[first - 1], ())) for first, run in runs
+        "after" in cues.get(run, ()) and not (first and "absent" in cues.get(clause[first - 1], ()))
+        for first, run in runs
     )
 
 

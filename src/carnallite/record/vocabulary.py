@@ -112,20 +112,24 @@ def codes_of(row: Row, name: str, words: Vocabulary, guess: Callable[[str], Code
 
 
 def lab_code(text: str) -> Codes:
+    """Return LOINC where the source wrote it."""
     return (("loinc", text),) if _LOINC.fullmatch(text) else ()
 
 
 def drug_code(text: str) -> Codes:
+    """Return ATC where the source wrote it; other drug codes are not guessed."""
     return (("atc", text),) if _ATC.fullmatch(text) else ()
 
 
 def procedure_code(text: str) -> Codes:
+    """Return ICD-9 procedure or SNOMED CT codes where the source wrote them."""
     if _ICD9_PROCEDURE.fullmatch(text):
         return (("icd9p", text),)
     return (("snomed", text),) if _SNOMED.fullmatch(text) else ()
 
 
 def diagnosis_code(text: str) -> Codes:
+    """Return ICD or SNOMED CT codes where the source wrote them."""
     system = icd_system(text)
     if system:
         return ((system, text),)
@@ -144,10 +148,9 @@ def editions(rows: list[Row]) -> dict[str, str]:
 
 
 def in_edition(entry: Entry, edition: str) -> Entry:
+    """Return a diagnosis with its E codes in the edition that the person's other codes are in."""
     if edition != "icd9":
         return entry
     codes = tuple(("icd9", code) if system == "icd10" and _BOTH.fullmatch(code) else (system, code)
                   for system, code in entry.codes)  # fmt: skip
     return msgspec.structs.replace(entry, codes=codes)
-
-

@@ -103,9 +103,7 @@ def _assess(options: argparse.Namespace) -> int:
     if options.html and options.html.exists() and not options.force:
         return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
     local = _local_map(options.map) if options.map else None
-    reading = read_record(
-        options.record, format=options.format, patient=options.patient, now=options.now, local=local
-    )
+    reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now, local=local)
     answer = assess(reading, version=__version__)
     if options.html:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
@@ -144,7 +142,9 @@ def _local_map(path: Path) -> dict[str, str]:
                 continue
             if len(row) < 2 or row[1].strip() not in analytes():
                 near = did_you_mean(row[1].strip(), analytes()) if len(row) > 1 else ""
-                raise RecordRefused(f"--map line {number}", "it does not name an analyte.", near or "Write code,analyte.")
+                raise RecordRefused(
+                    f"--map line {number}", "it does not name an analyte.", near or "Write code,analyte."
+                )
             table[row[0].strip()] = row[1].strip()
     return table
 

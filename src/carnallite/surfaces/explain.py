@@ -35,8 +35,14 @@ def listed() -> str:
     known = knowledge()
     lines = []
     for kind in _KINDS:
-        lines += [f"{kind}:", textwrap.fill(" ".join(getattr(known, kind)), 100, initial_indent="  ", subsequent_indent="  ")]
-    lines += ["analytes:", textwrap.fill(" ".join(analytes()), 100, initial_indent="  ", subsequent_indent="  ")]
+        lines += [
+            f"{kind}:",
+            textwrap.fill(" ".join(getattr(known, kind)), 100, initial_indent="  ", subsequent_indent="  "),
+        ]
+    lines += [
+        "analytes:",
+        textwrap.fill(" ".join(analytes()), 100, initial_indent="  ", subsequent_indent="  "),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -62,9 +68,16 @@ def explained(id: str, *, width: int) -> str:
 def _statement(item: Any, asked: str) -> list[str]:
     known = knowledge()
     places = ", ".join((item.id, *item.also_at))
-    lines = [_WARNING[item.status], f"Why: {item.why}", "", f"Document {item.seed}, line {item.line} ({item.section})."]
+    lines = [
+        _WARNING[item.status],
+        f"Why: {item.why}",
+        "",
+        f"Document {item.seed}, line {item.line} ({item.section}).",
+    ]
     if len(item.also_at):
-        lines.append(f"The same is said at: {places}." + (f" You asked for {asked.upper()}." if asked.upper() != item.id else ""))
+        lines.append(
+            f"The same is said at: {places}." + (f" You asked for {asked.upper()}." if asked.upper() != item.id else "")
+        )
     lines += ["", "Evidence:"] if item.evidence else ["", "Evidence: none was found."]
     for piece in item.evidence:
         reference = known.references[piece.source]

@@ -56,9 +56,7 @@ def timeline_svg(timeline: Timeline, *, units: words.Units, days: float | None =
         top += lanes.LANE
     bottom = top
     notes = _notes(timeline, time, units, shown)
-    parts += [
-        svg.text((8, bottom + 24 + 16 * row), note, size=11.5, tone="muted") for row, note in enumerate(notes)
-    ]
+    parts += [svg.text((8, bottom + 24 + 16 * row), note, size=11.5, tone="muted") for row, note in enumerate(notes)]
     height = bottom + 16 + 16 * len(notes) + 4
     has_lanes = bool(shown.drawn)
     now = _now(timeline, time, axis, bottom if has_lanes else axis)
@@ -72,15 +70,11 @@ def window(timeline: Timeline, days: float | None) -> TimeScale:
     """Return the axis of time: from the first result, or as far back as asked for, to the index."""
     index = words.utc(timeline.index)
     known = [
-        words.utc(one.time)
-        for one in timeline.observations
-        if one.time is not None and one.quantity in panels.PLOTTED
+        words.utc(one.time) for one in timeline.observations if one.time is not None and one.quantity in panels.PLOTTED
     ]
     last = max([index, *known])
-    if days is not None:
-        span = timedelta(days=days)
-    else:
-        span = min(max(last - min(known, default=last), _SHORTEST), _LONGEST)
+    whole = min(max(last - min(known, default=last), _SHORTEST), _LONGEST)
+    span = whole if days is None else timedelta(days=days)
     first = last - max(span, timedelta(hours=1)) * 1.03
     return TimeScale(first, last + span * 0.015, _LEFT, _RIGHT)
 
@@ -138,15 +132,11 @@ def _notes(timeline: Timeline, time: TimeScale, units: words.Units, shown: lanes
     earlier = sum(words.utc(one.time) < time.first for one in plotted if one.time is not None)
     notes = []
     if undated:
-        told = [
-            f"{analyte(one.quantity).short} {panels.show(one, units)}" for one in undated[:_SHOWN_UNDATED]
-        ]
+        told = [f"{analyte(one.quantity).short} {panels.show(one, units)}" for one in undated[:_SHOWN_UNDATED]]
         more = f" and {len(undated) - _SHOWN_UNDATED} more" if len(undated) > _SHOWN_UNDATED else ""
         notes.append(f"Undated, not drawn: {', '.join(told)}{more}.")
     if earlier:
-        notes.append(
-            f"{earlier} earlier result{'s' * (earlier > 1)} before {words.at(time.first)[:10]} not drawn."
-        )
+        notes.append(f"{earlier} earlier result{'s' * (earlier > 1)} before {words.at(time.first)[:10]} not drawn.")
     notes += [f"{why}: {', '.join(names)}." for why, names in shown.left_out.items()]
     return [row for note in notes for row in textwrap.wrap(note, _NOTE_COLUMNS, break_on_hyphens=False)]
 

@@ -97,9 +97,7 @@ def lanes(timeline: Timeline, time: TimeScale) -> Lanes:
     found: list[Lane] = []
     left_out: dict[str, list[str]] = {}
     for id, exposures in grouped.items():
-        inside = tuple(
-            one for one in exposures if one.status != "mentioned" and _span(one, timeline.index, time)
-        )
+        inside = tuple(one for one in exposures if one.status != "mentioned" and _span(one, timeline.index, time))
         if inside:
             text, color, rank = role_of(id)
             found.append(Lane(id, name_of(id), text, color, rank, inside))

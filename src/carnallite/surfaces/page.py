@@ -151,9 +151,7 @@ class Page:
         name = f"{ion.kind} {ion.name}".strip().capitalize()
         state = "not known" if ion.state == "unknown" else ion.state
         row = self._row(ion.result) if ion.result else None
-        return views.Tile(
-            symbol=_SYMBOLS[ion.name], name=name, state=state, arrow=_ARROWS[ion.state], row=row
-        )
+        return views.Tile(symbol=_SYMBOLS[ion.name], name=name, state=state, arrow=_ARROWS[ion.state], row=row)
 
     def _debates(self) -> list[views.Debate]:
         """Return the doubted statements that anything on the page rests on."""
@@ -180,9 +178,7 @@ class Page:
 
 
 def _chance(probability: float) -> views.Chance:
-    return views.Chance(
-        word=words.chance(probability), number=words.percent(probability), bar=round(probability * 100)
-    )
+    return views.Chance(word=words.chance(probability), number=words.percent(probability), bar=round(probability * 100))
 
 
 def _claim(told: Statement) -> views.Claim:

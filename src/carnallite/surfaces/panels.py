@@ -111,11 +111,7 @@ def dated(timeline: Timeline, quantity: str) -> list[Observation]:
 
 def within(timeline: Timeline, quantity: str, time: TimeScale) -> list[Observation]:
     """Return the dated results of a quantity inside the window."""
-    return [
-        one
-        for one in dated(timeline, quantity)
-        if one.time and time.first <= words.utc(one.time) <= time.last
-    ]
+    return [one for one in dated(timeline, quantity) if one.time and time.first <= words.utc(one.time) <= time.last]
 
 
 def flag(one: Observation, timeline: Timeline) -> str:
@@ -133,11 +129,7 @@ def show(one: Observation, units: words.Units) -> str:
         return item.show(low, units)
     if math.isinf(low):
         return f"<{item.show(high, units)}" if one.basis == "censored" else f"≤{item.show(high, units)}"
-    return (
-        f">{item.show(low, units)}"
-        if math.isinf(high)
-        else f"{item.show(low, units)} to {item.show(high, units)}"
-    )
+    return f">{item.show(low, units)}" if math.isinf(high) else f"{item.show(low, units)} to {item.show(high, units)}"
 
 
 def draw(panel: Panel, drawing: Drawing, top: float) -> tuple[str, float]:

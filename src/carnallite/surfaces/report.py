@@ -51,17 +51,22 @@ def _template() -> Template:
 
     house = Environment(
         loader=PackageLoader("carnallite.surfaces", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_clean,
     )  # fmt: skip
     house.filters["kept"] = _kept
     return house.get_template("report.html")
+
+
+def _clean(value: object) -> object:
+    """Return plain text without control characters; what is already escaped is ours."""
+    return words.printable(value) if type(value) is str else value
 
 
 def _kept(text: str) -> Markup:
     """Return escaped text in which neither a date nor a number and its unit are torn apart."""
     from markupsafe import Markup, escape  # noqa: PLC0415
 
-    safe = str(escape(words.bound(text)))
+    safe = str(escape(words.bound(words.printable(text))))
     return Markup(_DATE.sub(r'<span class="nowrap">\g<0></span>', safe))  # noqa: S704  (escaped above)
 
 
@@ -91,9 +96,7 @@ def _table(timeline: Timeline, units: words.Units) -> dict[str, Any]:
     drawn = [series.quantity for panel in panels.PANELS for series in panel.series]
     results = [one for quantity in drawn for one in reversed(panels.within(timeline, quantity, time))]
     taken = [
-        one
-        for one in timeline.exposures
-        if one.status in _TAKEN and lanes.role_of(one.ingredient)[2] < lanes.NONE
+        one for one in timeline.exposures if one.status in _TAKEN and lanes.role_of(one.ingredient)[2] < lanes.NONE
     ]
     return {
         "points": [_point(one, timeline, units) for one in results],

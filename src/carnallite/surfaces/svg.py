@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Literal
 
+from carnallite.surfaces import words
+
 INK, MUTED, RULE, GRID, BAND, EDGE = "#1a1a1a", "#555555", "#d5d5d5", "#ececec", "#e3ebf2", "#8fa3b5"
 # Okabe and Ito: told apart with every kind of color vision; a shape or a line style always says the same
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -32,7 +34,7 @@ def text(
 ) -> str:
     """Return a line of text; `place` is on its baseline."""
     where = f'x="{place[0]:g}" y="{place[1]:g}" font-size="{size:g}" text-anchor="{anchor}"'
-    return f"<text {where} {_TONES[tone]}>{escape(content)}</text>"
+    return f"<text {where} {_TONES[tone]}>{escape(words.printable(content))}</text>"
 
 
 def line(start: Place, end: Place, *, stroke: str = INK, width: float = 1, dash: str = "") -> str:

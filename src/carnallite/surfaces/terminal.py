@@ -52,9 +52,7 @@ class _Page:
         first = " " * indent
         rest = " " * (indent if hang is None else hang)
         whole = words.bound(self.encode(text, keep_joins=True))
-        wrapped = textwrap.wrap(
-            whole, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-        )
+        wrapped = textwrap.wrap(whole, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
         self.lines += [self._styled(self.encode(line), style) for line in wrapped]
 
     def pair(self, left: str, right: str, *, indent: int = 0, style: str = "") -> None:
@@ -79,7 +77,7 @@ class _Page:
 
     def encode(self, text: str, *, keep_joins: bool = False) -> str:
         """Return text in the characters that the terminal knows, without control characters."""
-        clean = "".join(char for char in text if char.isprintable() or char == words.JOIN)
+        clean = words.printable(text)
         if not keep_joins:
             clean = clean.replace(words.JOIN, " ")
         if not self.ascii_only:
@@ -201,9 +199,7 @@ def _probability(cause: RankedCause, page: _Page) -> str:
 
 
 def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
-    number = (
-        f"LR{words.JOIN}{words.ratio(reason.likelihood_ratio)}" if reason.likelihood_ratio is not None else ""
-    )
+    number = f"LR{words.JOIN}{words.ratio(reason.likelihood_ratio)}" if reason.likelihood_ratio is not None else ""
     marks = ", ".join(part for part in (number, words.worth(reason)) if part)
     return f"{tell(reason.fact)} [{marks}]" if marks else tell(reason.fact)
 

@@ -111,6 +111,15 @@ def bound(text: str) -> str:
     return _UNIT_AFTER.sub(JOIN, text)
 
 
+def printable(text: str) -> str:
+    """Return a text without control characters, which could steer a terminal or break a document.
+
+    >>> printable("a\\x1b[31m b\\xa0c")
+    'a[31m b\\xa0c'
+    """
+    return "".join(char for char in text if char.isprintable() or char == JOIN)
+
+
 def utc(time: datetime) -> datetime:
     """Return a moment in UTC; one without a zone is taken as UTC, as the readers do."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -151,9 +160,7 @@ def ions(assessment: Assessment) -> tuple[Ion, ...]:
         known = [results[id] for id in ids if id in results]
         shows = [result for result in known if result.flag == _FLAGS.get(state, "")]
         chosen = next(iter(shows or known), None)
-        found.append(
-            Ion(name=name, state=state, result=chosen, kind=_KINDS.get(chosen.id, "") if chosen else "")
-        )
+        found.append(Ion(name=name, state=state, result=chosen, kind=_KINDS.get(chosen.id, "") if chosen else ""))
     return tuple(found)
 
 
@@ -185,9 +192,7 @@ def speaker(assessment: Assessment, units: Units, *, both: bool = False) -> Call
             return f"{name} {second} ({first})" if units == "us" else f"{name} {first} ({second})"
         return f"{name} {second}"
 
-    return (
-        (lambda text: text) if units == "si" and not both else (lambda text: _measured().sub(convert, text))
-    )
+    return (lambda text: text) if units == "si" and not both else (lambda text: _measured().sub(convert, text))
 
 
 def _in_us(text: str, analyte: Analyte) -> str:
@@ -321,7 +326,5 @@ def explained(assessment: Assessment) -> tuple[Link, ...]:
             effect = _EFFECTS.get((ion, state), " ")
             links = [one for one in knowledge().links.values() if one.effect.startswith(effect)]
             statements = tuple(id for link in links for id in link.statements)
-            found.append(
-                Link(disorder=f"{state} {ion}".capitalize(), probability=probability, statements=statements)
-            )
+            found.append(Link(disorder=f"{state} {ion}".capitalize(), probability=probability, statements=statements))
     return tuple(found)

@@ -71,9 +71,7 @@ def test_delimiters_and_byte_order_mark(mark: str):
     assert entry.value == 2.9
 
 
-@pytest.mark.parametrize(
-    "when", ["01/02/2020", "1.2.2020", "01-02-20", "yesterday", "2020-13-01", "2020-02-01T25:00"]
-)
+@pytest.mark.parametrize("when", ["01/02/2020", "1.2.2020", "01-02-20", "yesterday", "2020-13-01", "2020-02-01T25:00"])
 def test_time_that_cannot_be_read_costs_the_row(when: str):
     loaded = read(lab(time=when, value="1"), lab(value="1"))
     assert codes_of(loaded) in (["date_ambiguous"], ["date_not_read"])

@@ -27,19 +27,16 @@ HOSTILE = "<script>alert('x')</script>\x1b[31m & \"quotes\""
 ALERT_SOURCE = "royalcornwall2021"
 
 
-def result(
-    id: str, number: float, flag: Any, *, hours: float = 3, reference: str = "", sign: str = ""
-) -> Result:
+def result(id: str, number: float, flag: Any, *, hours: float = 3, reference: str = "", sign: str = "") -> Result:
     item = analyte(id)
     return Result(
-        id=id, name=item.name, short=item.short, value=f"{sign}{item.show(number)}", us=f"{sign}{item.show(number, 'us')}",
+        id=id, name=item.name, short=item.short, value=f"{sign}{item.show(number)}",
+        us=f"{sign}{item.show(number, 'us')}",
         flag=flag, time=INDEX - timedelta(hours=hours), age_h=hours, reference=reference,
     )  # fmt: skip
 
 
-def reason(
-    fact: str, number: float | None = None, *, statement: str | None = None, status: str = "assumed"
-) -> Reason:
+def reason(fact: str, number: float | None = None, *, statement: str | None = None, status: str = "assumed") -> Reason:
     return Reason(fact=fact, likelihood_ratio=number, statement=statement, source="assumption", status=status)
 
 
@@ -83,9 +80,7 @@ def _results() -> tuple[Result, ...]:
         result("serum_calcium", 1.95, "L", reference="2.20 mmol/L to 2.60 mmol/L".replace(" m", "\xa0m")),
         result("corrected_calcium", 2.11, "L", reference="2.20 mmol/L to 2.60 mmol/L".replace(" m", "\xa0m")),
         result("serum_phosphate", 0.7, "L"),
-        result(
-            "serum_creatinine", 96, "H", hours=27, reference="45 µmol/L to 84 µmol/L".replace(" µ", "\xa0µ")
-        ),
+        result("serum_creatinine", 96, "H", hours=27, reference="45 µmol/L to 84 µmol/L".replace(" µ", "\xa0µ")),
         result("egfr", 52, "L", hours=27),
         result("serum_albumin", 32, "L", hours=27),
         result("pth", 4.1, "", hours=75),
@@ -95,7 +90,8 @@ def _results() -> tuple[Result, ...]:
 def full() -> Assessment:
     """Return an answer in which every part is filled."""
     arrhythmia = Alert(
-        id="arrhythmia_low_magnesium", summary="Ventricular arrhythmia or long QT with low magnesium, potassium or calcium",
+        id="arrhythmia_low_magnesium",
+        summary="Ventricular arrhythmia or long QT with low magnesium, potassium or calcium",
         do="ECG monitoring; magnesium sulfate by vein is indicated if magnesium is low or unknown and the rhythm is "
         "dangerous; replace potassium alongside; review drugs that lengthen QT.",
         why=("QTc interval 520\xa0ms (2020-06-01)", MAGNESIUM), statements=("A46", "B13"), source=ALERT_SOURCE,
@@ -162,8 +158,10 @@ def taken(ingredient: str, start: float | None, stop: float | None = None, **par
 def history() -> Timeline:
     """Return two years of a patient: results of every panel, drugs of every form."""
     series = {
-        "serum_magnesium": [(610, 0.66), (430, 0.61), (260, 0.58), (120, 0.55), (42, 0.55), (30, 0.74), (9, 0.5), (0.125, 0.42)],
-        "serum_potassium": [(610, 3.9), (430, 3.6), (260, 3.4), (120, 3.3), (42, 3.2), (30, 3.5), (9, 3.0), (0.125, 2.7)],
+        "serum_magnesium": [(610, 0.66), (430, 0.61), (260, 0.58), (120, 0.55), (42, 0.55),
+                            (30, 0.74), (9, 0.5), (0.125, 0.42)],
+        "serum_potassium": [(610, 3.9), (430, 3.6), (260, 3.4), (120, 3.3), (42, 3.2),
+                            (30, 3.5), (9, 3.0), (0.125, 2.7)],
         "serum_calcium": [(610, 2.3), (260, 2.2), (42, 2.1), (0.125, 1.95)],
         "corrected_calcium": [(260, 2.28), (42, 2.2), (0.125, 2.11)],
         "ionized_calcium": [(42, 1.08), (0.125, 0.98)],

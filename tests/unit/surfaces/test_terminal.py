@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def test_lines_fit_and_no_number_loses_its_unit(width: int, units: str, *, ascii
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     units_of_results = ("mmol/L", "mg/dL", "meq/L", "%", "ms", "h old", "days old")
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in itertools.pairwise(lines):
         assert not (re.search(r"\d$", before) and after.strip().startswith(units_of_results)), (before, after)
 
 

@@ -144,7 +144,12 @@ def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
         truth = everybody.rules[rule.id][row]
         why = facts_for(rule.when, columns, row) if truth == PRESENT else ()
         alert = Alert(
-            id=rule.id, summary=rule.summary, do=rule.do, why=why, statements=rule.statements, source=rule.source
+            id=rule.id,
+            summary=rule.summary,
+            do=rule.do,
+            why=why,
+            statements=rule.statements,
+            source=rule.source,
         )
         if truth == PRESENT:
             found[rule.kind].append((rule.rank, alert))
@@ -152,12 +157,17 @@ def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
             names = " and ".join(analyte(id).name for id in rule.ask if not _is_current(columns.people[row], id))
             if names:
                 open_ = Alert(
-                    id=rule.id, summary=f"Cannot be checked: {rule.summary[0].lower()}{rule.summary[1:]}",
-                    do=f"Measure {names} first.", why=facts_for(rule.asks_when, columns, row),
-                    statements=rule.statements, source=rule.source,
-                )  # fmt: skip
+                    id=rule.id,
+                    summary=f"Cannot be checked: {rule.summary[0].lower()}{rule.summary[1:]}",
+                    do=f"Measure {names} first.",
+                    why=facts_for(rule.asks_when, columns, row),
+                    statements=rule.statements,
+                    source=rule.source,
+                )
                 found[rule.kind].append((rule.rank, open_))
-    return {kind: tuple(alert for _, alert in sorted(pairs, key=lambda p: (p[0], p[1].id))) for kind, pairs in found.items()}
+    return {
+        kind: tuple(alert for _, alert in sorted(pairs, key=lambda p: (p[0], p[1].id))) for kind, pairs in found.items()
+    }
 
 
 def _is_current(person: Facts, quantity: str) -> bool:
@@ -171,16 +181,13 @@ def _is_withheld(alerts: dict[str, tuple[Alert, ...]], columns: Columns, row: in
     return doubtful and columns.people[row].recorded("ecg_hyperkalemia") != PRESENT
 
 
-def _causes(
-    columns: Columns, posterior: Posterior, row: int, *, is_disordered: bool
-) -> tuple[RankedCause, ...]:
-    net = network()
+def _causes(columns: Columns, posterior: Posterior, row: int, *, is_disordered: bool) -> tuple[RankedCause, ...]:
     ranked: list[RankedCause] = []
     for number in np.argsort(-posterior.marginal[row], kind="stable"):
         probability = float(posterior.marginal[row, number])
         if probability < _LISTED:
             break
-        ranked.append(_cause(net.causes[number], int(number), probability, columns, posterior, row))
+        ranked.append(_cause(int(number), columns, posterior, row))
     empty = float(posterior.joint[row, 0])
     if empty >= _LISTED:
         name = "None of the causes that we know" if is_disordered else "No cause: nothing is out of range"
@@ -189,11 +196,9 @@ def _causes(
     return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
 
 
-def _cause(
-    id: str, number: int, probability: float, columns: Columns, posterior: Posterior, row: int
-) -> RankedCause:
-    item = knowledge().causes[id]
+def _cause(number: int, columns: Columns, posterior: Posterior, row: int) -> RankedCause:
     net = network()
+    item = knowledge().causes[net.causes[number]]
     prior = item.priors[posterior.matched[row, number]]
     reasons: list[Reason] = []
     against: list[Reason] = []
@@ -209,17 +214,30 @@ def _cause(
         if state == PRESENT and ratio > 1.5:
             told = _as_fact(clue.finding, columns, row)
             reasons.append(
-                Reason(fact=told, statement=clue.statement or None, likelihood_ratio=round(float(ratio), 1),
-                       source=clue.source, status=clue.status)  # fmt: skip
+                Reason(
+                    fact=told,
+                    statement=clue.statement or None,
+                    likelihood_ratio=round(float(ratio), 1),
+                    source=clue.source,
+                    status=clue.status,
+                )
             )
         elif state == ABSENT and strength > 0.4:
             told = _as_fact(clue.finding, columns, row)
             against.append(
-                Reason(fact=told, statement=clue.statement or None, likelihood_ratio=round(1 - strength, 2),
-                       source=clue.source, status=clue.status)  # fmt: skip
+                Reason(
+                    fact=told,
+                    statement=clue.statement or None,
+                    likelihood_ratio=round(1 - strength, 2),
+                    source=clue.source,
+                    status=clue.status,
+                )
             )
     return RankedCause(
-        id=id, name=item.name, probability=round(probability, 4), basis="recorded" if prior.when and prior.because else "inferred",
+        id=item.id,
+        name=item.name,
+        probability=round(float(posterior.marginal[row, number]), 4),
+        basis="recorded" if prior.when and prior.because else "inferred",
         because=item.mechanism, for_=tuple(reasons), against=tuple(against), statements=item.statements,
     )  # fmt: skip
 
@@ -267,9 +285,7 @@ def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
             probability = 1 - by_cause
             reasons = (Reason(fact=f"Probability of an inherited cause {probability:.0%}"),)
         if probability >= 0.2:
-            ranked.append(
-                RankedFactor(id=factor.id, name=factor.name, probability=round(probability, 4), for_=reasons)
-            )
+            ranked.append(RankedFactor(id=factor.id, name=factor.name, probability=round(probability, 4), for_=reasons))
     return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
 
 
@@ -281,7 +297,9 @@ def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explaine
     """
     answers: dict[str, float | None] = {"potassium": None, "calcium": None}
     for ion in answers:
-        disorder = next((id for id in _STATES[ion] if finding(f"{id}_episode", everybody.columns)[row] == PRESENT), None)
+        disorder = next(
+            (id for id in _STATES[ion] if finding(f"{id}_episode", everybody.columns)[row] == PRESENT), None
+        )
         if disorder is None:
             continue
         link = next((one.id for one in knowledge().links.values() if one.effect == f"{disorder}_episode"), None)
@@ -350,7 +368,11 @@ def _result(one: Observation, person: Facts) -> Result:
         flag = "?"
     age = None if one.time is None else round((person.timeline.index - one.time).total_seconds() / 3600, 1)
     ends = [item.show(end) for end in (low, high) if np.isfinite(end)]
-    reference = " to ".join(ends) if len(ends) == 2 else (f"< {ends[0]}" if ends and np.isfinite(high) else "".join(f"> {e}" for e in ends))
+    reference = (
+        " to ".join(ends)
+        if len(ends) == 2
+        else (f"< {ends[0]}" if ends and np.isfinite(high) else "".join(f"> {e}" for e in ends))
+    )
     return Result(
         id=one.quantity, name=item.name, short=item.short, value=shown(one), us=shown(one, "us"), flag=flag,
         time=one.time, age_h=age, reference=reference, note=", ".join(one.remarks),

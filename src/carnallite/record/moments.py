@@ -1,0 +1,64 @@
+"""Times as records write them: partial dates, days without an hour, "for three weeks"."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_NO_END = 9999  # the year in which a record ends what goes on
+_DATE_LENGTH = len("2020-06-01")
+_LASTED = re.compile(
+    r"\b(?:for|since|over|during|last|past|x|desde hace|seit|depuis|da)\s+(?:the\s+|about\s+|last\s+|past\s+)*"
+    r"(\d{1,3}|a|an|one|two|three|four|five|six|several)\s*[- ]?\s*(hour|day|week|month|year)s?\b"
+    r"|\b(\d{1,3}|one|two|three|four|five|six)\s*[- ]?\s*(hour|day|week|month|year)s?\s+(?:ago|history|of)\b"
+)
+_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "several": 3}
+_HOURS = {"hour": 1, "day": 24, "week": 168, "month": 730, "year": 8766}
+
+
+def first_instant(text: str) -> datetime | None:
+    """Return the first instant that a FHIR or ISO date, possibly partial, covers, in UTC.
+
+    >>> first_instant("2020-06")
+    datetime.datetime(2020, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    >>> first_instant("2020-06-01T02:00:00+02:00").hour
+    0
+    """
+    text = text.strip()
+    if re.fullmatch(r"\d{4}(-\d{2})?", text):
+        text = f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def last_instant(text: str) -> datetime | None:
+    """Return the end of the day that a date without time names, or the instant itself.
+
+    A date that stands for "no end" (the year 9999) is no end.
+
+    >>> last_instant("2020-06-01")
+    datetime.datetime(2020, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
+    >>> last_instant("9999-12-31") is None
+    True
+    """
+    text = text.strip()
+    moment = first_instant(text)
+    if moment is None or moment.year == _NO_END:
+        return None
+    return moment + timedelta(days=1) if len(text) == _DATE_LENGTH else moment
+
+
+def began(text: str, moment: datetime) -> datetime | None:
+    """Return when something began, where a text says how long it has lasted."""
+    match = _LASTED.search(text.casefold())
+    if match is None:
+        return None
+    count, unit = (match[1], match[2]) if match[1] else (match[3], match[4])
+    number = int(count) if count.isdigit() else _COUNTS[count]
+    try:
+        return moment - timedelta(hours=number * _HOURS[unit])
+    except OverflowError:
+        return None
