@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 _CONDITIONS = frozenset({"recorded", "acute", "past", "denied", "family", "days_with"})
 _DRUGS = frozenset({"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"})
 
+_UNMEASURED = " not measured"
+
 
 def facts_for(text: str, columns: Columns, row: int) -> tuple[str, ...]:
     """Return the facts that make an expression true (or, where it is false, false) for one patient."""
     if not text:
         return ()
-    return tuple(dict.fromkeys(_walk(parse(text), columns, row)))
+    told = dict.fromkeys(_walk(parse(text), columns, row))
+    return tuple(fact for fact in told if not fact.endswith(_UNMEASURED)) or tuple(told)
 
 
 def facts_of_finding(id: str, columns: Columns, row: int) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ def _leaf(tree: ast.expr, person: Facts, *, is_true: bool, is_false: bool) -> It
             case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name), *_]) if function in _DRUGS:
                 yield from _drugs(name, person, is_true=is_true)
             case ast.Call(func=ast.Name(id="known"), args=[ast.Name(id=name)]) if not is_true and name in analytes():
-                yield f"{analytes()[name].name} not measured"
+                yield f"{analytes()[name].name}{_UNMEASURED}"
             case ast.Name(id="age") if person.age is not None:
                 yield f"Age {age_text(person.age)}"
             case ast.Name(id=name) if name in analytes():
