@@ -91,13 +91,9 @@ def content(timeline: Timeline) -> Content:
     return {
         "patient": Counter([("patient", timeline.patient)]),
         "observations": Counter(
-            (o.quantity, o.low, o.high, o.time, o.basis)
-            for o in timeline.observations
-            if o.basis != "derived"
+            (o.quantity, o.low, o.high, o.time, o.basis) for o in timeline.observations if o.basis != "derived"
         ),
-        "derived": Counter(
-            (o.quantity, o.low, o.high, o.time) for o in timeline.observations if o.basis == "derived"
-        ),
+        "derived": Counter((o.quantity, o.low, o.high, o.time) for o in timeline.observations if o.basis == "derived"),
         "exposures": Counter(
             (
                 e.ingredient,
@@ -121,10 +117,7 @@ def content(timeline: Timeline) -> Content:
 
 def differences(one: Content, other: Content) -> dict[str, tuple[Counter[str], Counter[str]]]:
     """Return, for every section, the names of the facts that stand in one form alone."""
-    return {
-        section: (_names(one[section] - other[section]), _names(other[section] - one[section]))
-        for section in one
-    }
+    return {section: (_names(one[section] - other[section]), _names(other[section] - one[section])) for section in one}
 
 
 def _names(facts: Counter[tuple[object, ...]]) -> Counter[str]:
@@ -139,17 +132,14 @@ def main() -> None:
     found: dict[str, list[Content]] = {}
     for form in (*FORMS, "shared"):
         found[form] = [
-            content(reading(forms, form, key, reading(forms, "fhir", key).timeline.index).timeline)
-            for key in keys
+            content(reading(forms, form, key, reading(forms, "fhir", key).timeline.index).timeline) for key in keys
         ]
     print(f"{len(keys)} patients; laboratory items that all forms carry: {len(carried(forms))}")
     for one, other in (("fhir", "shared"), ("omop", "shared"), ("fhir", "omop"), ("fhir", "csv")):
         print(f"\n== {one} | {other}")
         for section in SECTIONS:
             parts = [differences(a, b)[section] for a, b in zip(found[one], found[other], strict=True)]
-            both = sum(
-                ((a[section] & b[section]).total() for a, b in zip(found[one], found[other], strict=True))
-            )
+            both = sum(((a[section] & b[section]).total() for a, b in zip(found[one], found[other], strict=True)))
             print(f"{section}: {both} the same")
             for form, names in ((one, [part[0] for part in parts]), (other, [part[1] for part in parts])):
                 total = sum(names, Counter())

@@ -28,8 +28,7 @@ def timelines():
     for key in forms["fhir"].people:
         index = compare.reading(forms, "fhir", key).timeline.index
         found[key] = {
-            form: compare.reading(forms, form, key, index).timeline
-            for form in ("fhir", "omop", "csv", "shared")
+            form: compare.reading(forms, form, key, index).timeline for form in ("fhir", "omop", "csv", "shared")
         }
     return found
 
@@ -37,8 +36,7 @@ def timelines():
 @pytest.fixture(scope="module")
 def contents(timelines):
     return {
-        key: {form: compare.content(timeline) for form, timeline in forms.items()}
-        for key, forms in timelines.items()
+        key: {form: compare.content(timeline) for form, timeline in forms.items()} for key, forms in timelines.items()
     }
 
 

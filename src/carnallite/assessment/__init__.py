@@ -12,6 +12,8 @@ from carnallite.assessment.values import (
     RankedFactor,
     Reason,
     Result,
+    Share,
+    State,
     States,
 )
 
@@ -26,6 +28,8 @@ __all__ = [
     "RankedFactor",
     "Reason",
     "Result",
+    "Share",
+    "State",
     "States",
     "assess",
     "assess_all",

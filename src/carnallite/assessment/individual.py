@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
 from carnallite.assessment.columns import Columns, evaluate, finding
@@ -86,7 +87,8 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
     alerts = _alerts(everybody, row)
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
-    causes = () if withheld else _causes(columns, posterior, row, is_disordered=is_disordered)
+    causes = () if withheld else _causes(columns, posterior, row)
+    causes = causes if withheld else _with_none(causes, float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)
     if withheld:
         what = "The causes are not ranked while the sample is in doubt."
@@ -181,19 +183,29 @@ def _is_withheld(alerts: dict[str, tuple[Alert, ...]], columns: Columns, row: in
     return doubtful and columns.people[row].recorded("ecg_hyperkalemia") != PRESENT
 
 
-def _causes(columns: Columns, posterior: Posterior, row: int, *, is_disordered: bool) -> tuple[RankedCause, ...]:
+def _causes(columns: Columns, posterior: Posterior, row: int) -> tuple[RankedCause, ...]:
     ranked: list[RankedCause] = []
     for number in np.argsort(-posterior.marginal[row], kind="stable"):
         probability = float(posterior.marginal[row, number])
         if probability < _LISTED:
             break
         ranked.append(_cause(int(number), columns, posterior, row))
-    empty = float(posterior.joint[row, 0])
-    if empty >= _LISTED:
-        name = "None of the causes that we know" if is_disordered else "No cause: nothing is out of range"
-        id: Literal["other", "none"] = "other" if is_disordered else "none"
-        ranked.append(RankedCause(id=id, name=name, probability=round(empty, 4), basis="inferred"))
-    return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
+    return tuple(ranked)
+
+
+def _with_none(
+    causes: tuple[RankedCause, ...], probability: float, states: dict[str, State]
+) -> tuple[RankedCause, ...]:
+    """Return the causes with the chance that it is none of them; nothing where nothing was measured."""
+    if any(state in {"low", "high"} for state in states.values()):
+        none = RankedCause(id="other", name="None of the causes that we know", probability=0, basis="inferred")
+    elif all(states[ion] == "normal" for ion in ("magnesium", "potassium")):
+        none = RankedCause(id="none", name="No cause: nothing is out of range", probability=0, basis="inferred")
+    else:
+        return causes
+    none = msgspec.structs.replace(none, probability=round(probability, 4))
+    listed = (*causes, none) if probability >= _LISTED else causes
+    return tuple(sorted(listed, key=lambda one: (-one.probability, one.id)))
 
 
 def _cause(number: int, columns: Columns, posterior: Posterior, row: int) -> RankedCause:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Reals = NDArray[np.float64]
 
-_CANDIDATES = 12
+_CANDIDATES = 10
 _LARGEST_SET = 4
 _CHUNK = 64
 _SURE = 1e-9

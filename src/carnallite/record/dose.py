@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from carnallite.record.entry import Entry
 
 _DOSE = re.compile(
-    r"(?P<value>\d+(?:\.\d+)?)(?:\s*-\s*\d+(?:\.\d+)?)?\s*(?P<unit>mmol|meq|mg|g|gm|ug|mcg|µg|units?|iu|ml)\b"
+    r"(?<![\d.,])(?P<value>\d+(?:\.\d+)?)(?:\s*-\s*\d+(?:\.\d+)?)?\s*(?P<unit>mmol|meq|mg|grams?|gm|g|ug|mcg|µg|units?|iu|ml)\b"
     r"(?:\s*(?:/|per|a)\s*(?P<per>d|day|24\s*h|h|hour|week|wk)\b)?",
     re.IGNORECASE,
 )
@@ -28,6 +28,8 @@ _TIMES = re.compile(
 )
 _PER_DAY = {"once": 1, "od": 1, "qd": 1, "daily": 1, "nightly": 1, "qhs": 1, "twice": 2, "bd": 2, "bid": 2,
             "three times": 3, "tds": 3, "tid": 3, "four times": 4, "qds": 4, "qid": 4, "weekly": 1 / 7}  # fmt: skip
+_GRAMS = frozenset({"g", "gm", "gram", "grams"})
+_INJECTED = re.compile(r"\b(?:iv|ivpb|ivp|intraven\w*|im|intramusc\w*|sc|sq|subcut\w*)\b", re.IGNORECASE)
 _PERIODS = {"d": 1, "day": 1, "24h": 1, "h": 24, "hour": 24, "week": 1 / 7, "wk": 1 / 7}
 
 
@@ -69,15 +71,15 @@ def _elemental(entry: Entry, ingredient: str, value: float, unit: str, issues: l
         return value
     if unit == "meq":
         return value / 2
-    if unit not in {"mg", "g", "gm"}:
+    if unit not in {"mg", *_GRAMS}:
         return None
     grams = value / 1000 if unit == "mg" else value
     said = f"{entry.dose_text} {entry.text}".casefold()
     content = _mmol_per_g().get(ingredient)
     if "elemental" in said:
         return grams * 1000 / (analyte("serum_magnesium").molar_mass or 1.0)
-    injected = any(word in entry.route.casefold() for word in ("iv", "intraven", "im", "intramusc", "sc", "subcut"))
-    if content is not None and ("salt" in said or (injected and unit in {"g", "gm"})):
+    injected = _INJECTED.search(entry.route) is not None
+    if content is not None and ("salt" in said or (injected and unit in _GRAMS)):
         return grams * content
     what = "A magnesium dose in mass does not say whether it is the element or the salt."
     issues.append(Issue("magnesium_dose_unclear", entry.where, what, "Give it in mmol, or write 'elemental'."))

@@ -120,7 +120,8 @@ def _assess(options: argparse.Namespace) -> int:
 
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    sys.stdout.write(render(answer, units=options.units, width=width, color=color))
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(render(answer, units=options.units, width=width, color=color, ascii_only=ascii_only))
     if options.unread:
         for line in reading.timeline.unread:
             sys.stdout.write(f"not read: {line.where}  {line.code}\n")

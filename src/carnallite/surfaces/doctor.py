@@ -33,7 +33,7 @@ def examined() -> tuple[str, bool]:
     try:
         known = knowledge()
         lines.append(
-            f"knowledge   {len(known.statements)} statements, {len(known.causes)} causes, {len(known.drugs)} drug classes, "
+            f"knowledge   {len(known.statements)} statements, {len(known.causes)} causes, {len(known.drugs)} classes, "
             f"{len(known.conditions)} conditions, {len(analytes())} analytes, {len(known.references)} references"
         )
         empty = Timeline(patient=Patient(), index=datetime(2020, 1, 1, tzinfo=UTC))

@@ -58,22 +58,25 @@ def test_mimic_results(tmp_path: Path):
         {"itemid": 50960, "label": "Magnesium", "fluid": "Blood", "loinc_code": "2601-3"},
         {"itemid": 51100, "label": "Sodium, Urine", "fluid": "Urine", "loinc_code": ""},
     ]
+    noon = {"charttime": "2140-05-01 12:00:00"}
     events = numbered(
-        {"itemid": 50960, "charttime": "2140-05-01 11:00:00", "value": "1.2", "valuenum": 1.2, "valueuom": "mg/dL"},
-        {"itemid": 51100, "charttime": "2140-05-01 11:00:00", "value": "LESS THAN 10", "valuenum": "NaN", "valueuom": "mEq/L"},
+        noon | {"itemid": 50960, "value": "1.2", "valuenum": 1.2, "valueuom": "mg/dL"},
+        noon | {"itemid": 51100, "value": "LESS THAN 10", "valuenum": "NaN", "valueuom": "mEq/L"},
         {"itemid": 99999, "charttime": "", "value": "", "valuenum": "", "valueuom": ""},
     )  # fmt: skip
     number, words, nothing = kinds(mimic(tmp_path, d_labitems=tests, labevents=events), "observation")
     assert number.codes == (("loinc", "2601-3"), ("local", "50960"))
     assert (number.value, number.unit, number.text, number.specimen) == (1.2, "mg/dL", "Magnesium", "Blood")
-    assert number.time == DAY.replace(hour=11)
+    assert number.time == DAY.replace(hour=12)
     assert (words.value, words.words, words.codes) == (None, "LESS THAN 10", (("local", "51100"),))
     assert (nothing.value, nothing.words, nothing.time) == (None, "", None)
 
 
 def test_mimic_orders(tmp_path: Path):
-    order = {"drug": "Magnesium Sulfate", "prod_strength": "2 g / 50 mL", "dose_val_rx": "4", "dose_unit_rx": "gm",
-             "route": "IV", "ndc": "0", "startdate": "2140-05-01 00:00:00", "enddate": "2140-05-02 00:00:00"}  # fmt: skip
+    order = {
+        "drug": "Magnesium Sulfate", "prod_strength": "2 g / 50 mL", "dose_val_rx": "4", "dose_unit_rx": "gm",
+        "route": "IV", "ndc": "0", "startdate": "2140-05-01 00:00:00", "enddate": "2140-05-02 00:00:00",
+    }  # fmt: skip
     rows = numbered(order, order, order | {"dose_val_rx": "2-4", "ndc": "00338170940", "enddate": ""})
     first, second, third = kinds(mimic(tmp_path, prescriptions=rows), "drug")
     assert (first.text, first.dose, first.dose_unit, first.route) == ("Magnesium Sulfate 2 g / 50 mL", 4, "gm", "IV")
@@ -127,9 +130,8 @@ def test_mimic_diagnoses_and_operations_get_dots_titles_and_times(tmp_path: Path
 
 
 def test_mimic_chart_keeps_known_labels_and_changes_of_words(tmp_path: Path):
-    items = [
-        {"itemid": 1, "label": "Daily Weight"}, {"itemid": 2, "label": "Heart Rhythm"}, {"itemid": 3, "label": "Magnesium"},
-    ]  # fmt: skip
+    names = ("Daily Weight", "Heart Rhythm", "Magnesium")
+    items = [{"itemid": number, "label": label} for number, label in enumerate(names, 1)]
 
     def charted(itemid: int, hour: int, value: object, error: object = 0) -> dict[str, object]:
         number = value if isinstance(value, (int, float)) else ""
@@ -184,7 +186,7 @@ def test_mimic_selects_one_person(tmp_path: Path):
 
 
 STAY = {
-    "patientunitstayid": 5, "gender": "Female", "age": "> 89", "apacheadmissiondx": "Sepsis, renal/UTI (including bladder)",
+    "patientunitstayid": 5, "gender": "Female", "age": "> 89", "apacheadmissiondx": "Sepsis, renal/UTI",
     "admissionheight": "160", "admissionweight": "", "hospitaladmitoffset": -600, "unitdischargeoffset": 2880,
 }  # fmt: skip
 
@@ -208,20 +210,20 @@ def test_eicu_stay(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "result", "text", "system", "interface", "expected"),
+    ("cells", "expected"),
     [
-        ("magnesium", "1.4", "1.40", "mg/dL", "meq/L", (1.4, "", "meq/L", "")),
-        ("magnesium", "1.4", "1.40", "mg/dL", "", (1.4, "", "mg/dL", "")),
-        ("magnesium", "1.4", "1.40", "mg/dL", "furlong", (1.4, "", "mg/dL", "")),
-        ("ionized calcium", "4.6092", "1.15", "mg/dL", "mmol/L", (1.15, "", "mmol/L", "")),
-        ("glucose", "", ">800", "mg/dL", "mg/dL", (800, ">", "mg/dL", "")),
-        ("glucose", "NaN", "hemolyzed", "mg/dL", "mg/dL", (None, "", "mg/dL", "hemolyzed")),
-        ("nothing known", "3", "3", "x", "y", (3, "", "x", "")),
+        (("magnesium", "1.4", "1.40", "mg/dL", "meq/L"), (1.4, "", "meq/L", "")),
+        (("magnesium", "1.4", "1.40", "mg/dL", ""), (1.4, "", "mg/dL", "")),
+        (("magnesium", "1.4", "1.40", "mg/dL", "furlong"), (1.4, "", "mg/dL", "")),
+        (("ionized calcium", "4.6092", "1.15", "mg/dL", "mmol/L"), (1.15, "", "mmol/L", "")),
+        (("glucose", "", ">800", "mg/dL", "mg/dL"), (800, ">", "mg/dL", "")),
+        (("glucose", "NaN", "hemolyzed", "mg/dL", "mg/dL"), (None, "", "mg/dL", "hemolyzed")),
+        (("nothing known", "3", "3", "x", "y"), (3, "", "x", "")),
     ],
 )
-def test_eicu_results(tmp_path: Path, name: str, result: str, text: str, system: str, interface: str, expected):
-    row = {"labname": name, "labresult": result, "labresulttext": text, "labmeasurenamesystem": system,
-           "labmeasurenameinterface": interface, "labresultoffset": -30}  # fmt: skip
+def test_eicu_results(tmp_path: Path, cells: tuple[str, ...], expected: tuple[object, ...]):
+    columns = ("labname", "labresult", "labresulttext", "labmeasurenamesystem", "labmeasurenameinterface")
+    row = dict(zip(columns, cells, strict=True)) | {"labresultoffset": -30}
     entry = kinds(eicu(tmp_path, lab=[row]), "observation", "5")[1]
     assert (entry.value, entry.comparator, entry.unit, entry.words) == expected
     assert entry.time == datetime(2020, 5, 31, 23, 30, tzinfo=UTC)
