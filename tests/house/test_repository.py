@@ -20,9 +20,7 @@ LARGEST = 2_000_000  # bytes
 FORBIDDEN = {
     "an index of packages": "|".join(["index" + "-url", "--extra" + "-index", "find" + "-links"]),
     "the host of a registry": r"pypi\." + r"org|python" + r"hosted|npm" + r"js\.|deb\." + "debian",
-    "a path of one machine": r"(?<![\w.~-])/(?:"
-    + "|".join(["work", "root", "home", "farm", "Users"])
-    + r")/",
+    "a path of one machine": r"(?<![\w.~-])/(?:" + "|".join(["work", "root", "home", "farm", "Users"]) + r")/",
     "unfinished work": r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "HA" + "CK"]) + r")\b",
 }
 
@@ -70,9 +68,7 @@ def test_every_dependency_says_what_for() -> None:
     project, said = tomllib.loads(text(ROOT / "pyproject.toml")), text(ROOT / "pyproject.toml")
     groups = [project["project"]["dependencies"], *project["project"]["optional-dependencies"].values()]
     listed = [one for group in (*groups, *project["dependency-groups"].values()) for one in group]
-    silent = [
-        one for one in listed if isinstance(one, str) and not re.search(rf'"{re.escape(one)}",\s+# \w+', said)
-    ]
+    silent = [one for one in listed if isinstance(one, str) and not re.search(rf'"{re.escape(one)}",\s+# \w+', said)]
     assert len(listed) >= 10
     assert not silent
 

@@ -28,9 +28,7 @@ def test_nothing_below_the_surfaces_knows_clock_environment_or_chance() -> None:
     )
     inner = [path for path in (ROOT / "src" / "carnallite").rglob("*.py") if "surfaces" not in path.parts]
     assert len(inner) > 20
-    found = [
-        f"{path.name}: {word}" for path in inner for word in forbidden if word in path.read_text("utf-8")
-    ]
+    found = [f"{path.name}: {word}" for path in inner for word in forbidden if word in path.read_text("utf-8")]
     assert not found
 
 

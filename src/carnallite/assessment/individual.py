@@ -349,12 +349,12 @@ def _missing(columns: Columns, row: int, states: dict[str, State]) -> tuple[str,
     """Return what was not measured, or not lately, and is needed for a decision."""
     person = columns.people[row]
     wanted = [_MEASURES[ion][0] for ion, state in states.items() if state == "unknown"]
-    if not _is_current(person, "serum_creatinine") and not _is_current(person, "egfr"):
-        wanted.append("serum_creatinine")
     found = [analyte(id).name for id in wanted]
-    for id in ("serum_magnesium", "serum_potassium"):
+    for id in ("serum_magnesium", "serum_potassium", "serum_creatinine"):
         one = person.latest(id)
-        if one is not None and not _is_current(person, id):
+        if one is None and analyte(id).name not in found:
+            found.append(analyte(id).name)
+        elif one is not None and not _is_current(person, id):
             age = "undated" if one.time is None else f"{(person.timeline.index - one.time).days} days old"
             found.append(f"{analyte(id).name}, fresh (the last is {age})")
     return tuple(dict.fromkeys(found))

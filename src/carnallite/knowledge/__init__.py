@@ -1,9 +1,10 @@
 """Knowledge: every clinical statement as data with its source."""
 
-from carnallite.knowledge.load import find, ingredients, knowledge
+from carnallite.knowledge.load import find, find_all, ingredients, knowledge
 from carnallite.knowledge.schema import (
     Cause,
     Clue,
+    Comparison,
     Condition,
     DrugClass,
     Factor,
@@ -26,6 +27,7 @@ from carnallite.knowledge.schema import (
 __all__ = [
     "Cause",
     "Clue",
+    "Comparison",
     "Condition",
     "DrugClass",
     "Factor",
@@ -44,6 +46,7 @@ __all__ = [
     "Threshold",
     "Treatment",
     "find",
+    "find_all",
     "ingredients",
     "knowledge",
 ]

@@ -31,9 +31,11 @@ _KINDS: dict[str, type[Any]] = {
     "rules": schema.Rule,
     "investigations": schema.Investigation,
     "treatments": schema.Treatment,
+    "comparisons": schema.Comparison,
     "lexicon": schema.Lexicon,
 }
-_SEARCHED = tuple(kind for kind in _KINDS if kind not in {"lexicon", "statements"})
+_FIRST = ("causes", "factors", "links", "rules", "drugs", "treatments", "comparisons", "thresholds", "formulas")
+_SEARCHED = (*_FIRST, *(kind for kind in _KINDS if kind not in {*_FIRST, "lexicon", "statements"}))
 
 
 @cache
@@ -75,7 +77,7 @@ def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
         probability = getattr(part, "probability", None)
         if isinstance(probability, float) and not 0 <= probability <= 1:
             raise DataFileError(file, f"`{path}probability` is {probability}.", "Give a number from 0 to 1.")
-        for statement in (*getattr(part, "statements", ()), *getattr(part, "opposes", ())):
+        for statement in filter(None, (*getattr(part, "statements", ()), *getattr(part, "opposes", ()))):
             _resolve(file, f"{path}statements", statement, known.statements)
         for name, pool in (("statement", known.statements), ("finding", known.findings)):
             if isinstance(part, schema.Clue) and getattr(part, name):
@@ -136,25 +138,30 @@ def ingredients(known: schema.Knowledge) -> dict[str, tuple[schema.DrugClass, sc
 
 
 def find(id: str) -> tuple[str, Any]:
-    """Return the kind and the item of any id, statement places included.
+    """Return the kind and the item of any id, statement places included; `kind/id` says which kind is meant.
 
     Raises
     ------
     UnknownIdError
         Nothing has that id.
     """
+    found = find_all(id)
+    if found:
+        return found[0]
     known = knowledge()
-    for kind in _SEARCHED:
-        if id in getattr(known, kind):
-            return kind, getattr(known, kind)[id]
-    for statement in known.statements.values():
-        if id.upper() in (statement.id, *statement.also_at):
-            return "statements", statement
-    if id in analytes():
-        return "analytes", analytes()[id]
-    if id in ingredients(known):
-        return "drugs", ingredients(known)[id][0]
-    near = did_you_mean(
-        id, [*analytes(), *(name for kind in (*_SEARCHED, "statements") for name in getattr(known, kind))]
-    )
+    names = (name for kind in (*_SEARCHED, "statements") for name in getattr(known, kind))
+    near = did_you_mean(id, [*analytes(), *ingredients(known), *names])
     raise UnknownIdError(f"'{id}'", "is not the id of anything we know.", near or "Try 'carnallite explain --list'.")
+
+
+def find_all(id: str) -> list[tuple[str, Any]]:
+    """Return everything that has an id, of whatever kind; a cause and its drug class may share one."""
+    known = knowledge()
+    wanted, _, name = id.rpartition("/")
+    found = [(kind, getattr(known, kind)[name]) for kind in _SEARCHED if name in getattr(known, kind)]
+    place = name.upper()
+    found += [("statements", one) for one in known.statements.values() if place in (one.id, *one.also_at)]
+    found += [("analytes", analytes()[name])] if name in analytes() else []
+    if not found and name in ingredients(known):
+        found = [("drugs", ingredients(known)[name][0])]
+    return [pair for pair in found if wanted in {"", pair[0]}]

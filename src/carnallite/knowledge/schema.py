@@ -210,6 +210,21 @@ class Rule(CitedItem, frozen=True, kw_only=True):
     statements: tuple[str, ...] = ()
 
 
+class Row(Part, frozen=True, kw_only=True):
+    """One row of a comparison: a statement for each side, or an empty text."""
+
+    feature: str
+    statements: tuple[str, ...]
+
+
+class Comparison(Item, frozen=True, kw_only=True):
+    """Two treatments side by side, statement by statement."""
+
+    about: str
+    sides: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
 class Investigation(Item, frozen=True, kw_only=True):
     """A test that may be asked for next; its id is that of an analyte."""
 
@@ -297,4 +312,5 @@ class Knowledge(msgspec.Struct, frozen=True):
     rules: dict[str, Rule]
     investigations: dict[str, Investigation]
     treatments: dict[str, Treatment]
+    comparisons: dict[str, Comparison]
     lexicon: dict[str, Lexicon]

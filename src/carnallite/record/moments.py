@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-_NO_END = 9999  # the year in which a record ends what goes on
+_EARLIEST, _LATEST = 1700, 9000  # [a] years outside are fillers, such as 0001 and 9999
 _DATE_LENGTH = len("2020-06-01")
 _LASTED = re.compile(
     r"\b(?:for|since|over|during|last|past|x|desde hace|seit|depuis|da)\s+(?:the\s+|about\s+|last\s+|past\s+)*"
@@ -23,21 +23,24 @@ def first_instant(text: str) -> datetime | None:
     datetime.datetime(2020, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
     >>> first_instant("2020-06-01T02:00:00+02:00").hour
     0
+    >>> first_instant("0001-01-01") is None
+    True
     """
     text = text.strip()
     if re.fullmatch(r"\d{4}(-\d{2})?", text):
         text = f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"
     try:
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if _EARLIEST <= moment.year <= _LATEST else None
 
 
 def last_instant(text: str) -> datetime | None:
     """Return the end of the day that a date without time names, or the instant itself.
 
-    A date that stands for "no end" (the year 9999) is no end.
+    A date that stands for "no end", in the year 9999, is no end.
 
     >>> last_instant("2020-06-01")
     datetime.datetime(2020, 6, 2, 0, 0, tzinfo=datetime.timezone.utc)
@@ -46,9 +49,7 @@ def last_instant(text: str) -> datetime | None:
     """
     text = text.strip()
     moment = first_instant(text)
-    if moment is None or moment.year == _NO_END:
-        return None
-    return moment + timedelta(days=1) if len(text) == _DATE_LENGTH else moment
+    return moment + timedelta(days=1) if moment and len(text) == _DATE_LENGTH else moment
 
 
 def began(text: str, moment: datetime) -> datetime | None:

@@ -143,7 +143,7 @@ def _moment(text: str) -> datetime | None:
     if not _EPOCH.fullmatch(text) or _COMPACT_DATE.fullmatch(text):
         return first_instant(text)
     try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text))
+        return first_instant((datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text))).isoformat())
     except OverflowError:
         return None
 

@@ -233,9 +233,11 @@ def _cue_at(tokens: list[str], place: int, covered: set[int]) -> frozenset[str]:
 
 def _is_list(tokens: list[str], cue: int, match: _Found) -> bool:
     """Return whether a cue reaches over commas: only through short items of a plain list."""
+    end = match.end
+    while end < len(tokens) and tokens[end] not in _MARKS:
+        end += 1
     segment = 0
-    for place in range(cue + 1, match.end):
-        token = tokens[place]
+    for token in tokens[cue + 1 : end]:
         if token == ",":
             segment = 0
         elif token.isdigit():

@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from carnallite.knowledge import find, knowledge
+from carnallite.knowledge import Comparison, find, find_all, knowledge
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_KINDS = ("causes", "factors", "links", "drugs", "treatments", "statements", "thresholds", "formulas", "findings",
-          "rules", "investigations", "conditions", "references")  # fmt: skip
 _SINGULAR = {
-    "causes": "cause", "factors": "factor", "links": "link", "drugs": "drug class", "treatments": "treatment",
-    "statements": "statement", "thresholds": "threshold", "formulas": "formula", "findings": "finding",
-    "rules": "rule", "investigations": "test", "conditions": "condition", "references": "reference",
+    "causes": "cause",
+    "factors": "factor",
+    "links": "link",
+    "drugs": "drug class",
+    "treatments": "treatment",
+    "comparisons": "comparison",
+    "statements": "statement",
+    "thresholds": "threshold",
+    "formulas": "formula",
+    "findings": "finding",
+    "rules": "rule",
+    "investigations": "test",
+    "conditions": "condition",
+    "references": "reference",
     "analytes": "analyte",
-}  # fmt: skip
+}
 _WARNING = {
     "contested": "CONTESTED: sources disagree; not advice.",
     "contradicted": "CONTRADICTED by the evidence; never advice.",
@@ -34,7 +43,9 @@ def listed() -> str:
     """Return all ids by kind."""
     known = knowledge()
     lines = []
-    for kind in _KINDS:
+    for kind in _SINGULAR:
+        if kind == "analytes":
+            continue
         lines += [
             f"{kind}:",
             textwrap.fill(" ".join(getattr(known, kind)), 100, initial_indent="  ", subsequent_indent="  "),
@@ -59,9 +70,17 @@ def explained(id: str, *, width: int) -> str:
     lines = [f"{item.id} ({_SINGULAR[kind]})", title, ""]
     if kind == "statements":
         lines += _statement(item, id)
+    elif kind == "comparisons":
+        lines += list(_comparison(item))
     else:
         lines += list(_fields(item, skip={"id", "name", "claim", "citation"}))
         lines += list(_named_in(kind, item.id))
+    others = [other for other, same in find_all(id) if same is not item and "/" not in id]
+    lines += (
+        ["", *(f"Also a {_SINGULAR[other]}: carnallite explain {other}/{item.id}" for other in others)]
+        if others
+        else []
+    )
     return "\n".join(_wrapped(lines, width)) + "\n"
 
 
@@ -86,6 +105,19 @@ def _statement(item: Any, asked: str) -> list[str]:
         against = known.statements[other]
         lines += ["", f"The contrary is said at {other} ({against.status}): {against.claim}"]
     return [*lines, "", f"What the program does with it: {item.role}"]
+
+
+def _comparison(item: Comparison) -> Iterator[str]:
+    """Yield what is said of each side, feature by feature, with the status of the evidence."""
+    yield item.about
+    for row in item.rows:
+        yield ""
+        yield f"{row.feature.upper()}"
+        for side, place in zip(item.sides, row.statements, strict=True):
+            if place:
+                told = knowledge().statements[place]
+                yield f"  - {side}: {told.claim} [{place}, {told.status.upper()}]"
+                yield f"      {told.why}"
 
 
 def _fields(item: Any, *, skip: set[str], indent: str = "") -> Iterator[str]:
