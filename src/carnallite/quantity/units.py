@@ -190,3 +190,16 @@ def units_agree(first: str, second: str) -> bool:
         return parse(first) == parse(second)
     except UnitError:
         return False
+
+
+def is_unit(text: str) -> bool:
+    """Return whether a text is a unit at all.
+
+    >>> is_unit("mmol/L"), is_unit("per Dr X")
+    (True, False)
+    """
+    try:
+        parse(text)
+    except UnitError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from carnallite.errors import UnitError
 from carnallite.knowledge import knowledge
-from carnallite.quantity import Analyte, ReferenceInterval, fold
+from carnallite.quantity import Analyte, ReferenceInterval, fold, is_unit
 from carnallite.record.timeline import Issue, Observation
 from carnallite.record.understand import label_words, level
 
@@ -57,6 +57,9 @@ def result(entry: Entry, analyte: Analyte, *, patient: Patient, age: float | Non
     number = read_number(entry.words) if entry.words else None
     if number is not None:
         comparator, value, unit = number
+        if unit and not is_unit(unit):  # it may be anything, so it is not shown
+            what = f"{analyte.name}: the text after the number is no unit."
+            return _issue(entry, "unit_unknown", what, "Write number and unit alone.")
         return _from_number(entry, analyte, (comparator, value, unit or entry.unit), remarks)
     if _COMMA.fullmatch(entry.words):
         return _issue(entry, "decimal_comma", "The number has a decimal comma.", "Write it with a point.")

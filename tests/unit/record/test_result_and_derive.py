@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import pytest
-from conftest import drug, observation, patient, read
 
 from carnallite.record.dose import dose_of
 from carnallite.record.entry import Entry
 from carnallite.record.moments import began, first_instant
 from carnallite.record.sketch import INDEX, read_sketch
+from conftest import drug, observation, patient, read
 
 HEAD = "day|what|value|unit\n"
 
@@ -73,7 +73,10 @@ def test_derived_quantities(text: str, quantity: str, expected: float) -> None:
 
 
 def test_ttkg_needs_concentrated_urine_with_sodium() -> None:
-    base = "0|serum_potassium|3|mmol/L\n0|urine_potassium|60|mmol/L\n0|serum_osmolality|290|mosm/kg\n0|urine_osmolality|{}|mosm/kg\n0|urine_sodium|{}|mmol/L"
+    base = (
+        "0|serum_potassium|3|mmol/L\n0|urine_potassium|60|mmol/L\n0|serum_osmolality|290|mosm/kg\n"
+        "0|urine_osmolality|{}|mosm/kg\n0|urine_sodium|{}|mmol/L"
+    )
     assert value(base.format(580, 60), "transtubular_potassium_gradient") == pytest.approx(10)
     assert value(base.format(200, 60), "transtubular_potassium_gradient") is None
     assert value(base.format(580, 10), "transtubular_potassium_gradient") is None
