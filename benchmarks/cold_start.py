@@ -59,9 +59,7 @@ def main() -> int:
     medians = [statistics.median(times) for times in taken.values()]
     for name, median in zip(taken, medians, strict=True):
         print(f"{name:<30} median {median * 1000:>7.1f} ms  {median / medians[0]:>6.1f} x python -c pass")
-    return report(
-        "cold_start", {"help_ratio": medians[1] / medians[0], "assess_ratio": medians[2] / medians[0]}
-    )
+    return report("cold_start", {"help_ratio": medians[1] / medians[0], "assess_ratio": medians[2] / medians[0]})
 
 
 if __name__ == "__main__":

@@ -141,9 +141,7 @@ def _sketch(draw: random.Random) -> str:
     for what, middle, spread, places, unit in _RESULTS:
         if draw.random() < 0.75:
             day = round(-draw.random() * 3, 2)
-            lines.append(
-                f"{day} | {what} | {max(draw.gauss(middle, spread), middle / 4):.{places}f} | {unit}"
-            )
+            lines.append(f"{day} | {what} | {max(draw.gauss(middle, spread), middle / 4):.{places}f} | {unit}")
     lines += [f"-{draw.randrange(10, 900)} | {drug} | 1 | mg/d" for drug in _TAKEN if draw.random() < 0.25]
     lines += [f"-{draw.randrange(1, 60)} | {illness} | |" for illness in _ILL if draw.random() < 0.15]
     return "\n".join(lines)

@@ -102,9 +102,7 @@ def measure(label: Label, answer: Answer) -> dict[str, float]:
     1.0
     """
     chances = {
-        cause["id"]: float(cause["probability"])
-        for cause in answer.get("causes", [])
-        if cause["id"] in VOCABULARY
+        cause["id"]: float(cause["probability"]) for cause in answer.get("causes", []) if cause["id"] in VOCABULARY
     }
     ranked = sorted(chances, key=lambda id: -chances[id])
     scored = VOCABULARY - label.acceptable
@@ -126,9 +124,7 @@ def _about_magnesium(label: Label, answer: Answer) -> dict[str, float]:
     if label.is_control:
         found["controls"] = float(bool(answer) and not any(blamed.values()))
     if label.states.get("mg_state") == "unknown":
-        found["asks_mg"] = float(
-            "serum_magnesium" in [test["id"] for test in answer.get("next_tests", [])[:3]]
-        )
+        found["asks_mg"] = float("serum_magnesium" in [test["id"] for test in answer.get("next_tests", [])[:3]])
     for column, ion in STATES.items():
         if label.states.get(column) in {"low", "normal", "high", "unknown"}:
             found[column] = float((answer.get("states") or {}).get(ion) == label.states[column])
@@ -190,18 +186,11 @@ def main() -> int:
     total: dict[str, Any] = {
         **totals(measured),
         "broken": len(broken),
-        "seconds_median": round(statistics.median_high(seconds for _, _, seconds in asked), 2)
-        if asked
-        else None,
+        "seconds_median": round(statistics.median_high(seconds for _, _, seconds in asked), 2) if asked else None,
     }
-    rows = [
-        _row(label, answer, found)
-        for label, (answer, _, _), found in zip(labels, asked, measured, strict=True)
-    ]
+    rows = [_row(label, answer, found) for label, (answer, _, _), found in zip(labels, asked, measured, strict=True)]
     if options.out:
-        options.out.write_text(
-            json.dumps({"total": total, "rows": rows, "broken": broken}, indent=1), "utf-8"
-        )
+        options.out.write_text(json.dumps({"total": total, "rows": rows, "broken": broken}, indent=1), "utf-8")
     if not options.quiet:
         for row in rows:
             if row["missed"]:
@@ -214,9 +203,7 @@ def main() -> int:
 
 def _row(label: Label, answer: Answer, found: dict[str, float]) -> dict[str, Any]:
     got = [cause["id"] for cause in answer.get("causes", []) if cause["id"] in VOCABULARY][:3]
-    missed = [
-        name for name in MEASURES if name != "brier" and found.get(name, 1) < found.get(f"{name}_of", 1)
-    ]
+    missed = [name for name in MEASURES if name != "brier" and found.get(name, 1) < found.get(f"{name}_of", 1)]
     return {"id": label.id, "want": sorted(label.causes), "got": got, "missed": missed, "measured": found}
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from carnallite.assessment import assess
+from carnallite.record import Reading
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT.parent / "shared" / "data" / "mimic3demo"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the open data are not there")
@@ -127,3 +130,36 @@ def test_people_of_three_hundred_years_are_over_89(timelines):
     old = [forms for forms in timelines.values() if forms["fhir"].patient.age_at_least == 90]
     assert len(old) == 3
     assert all(forms[form].age() == 90 for forms in old for form in forms)
+
+
+def answers(timeline) -> dict[str, object]:
+    found = assess(Reading(timeline))
+    return {
+        "states": found.states,
+        "emergencies": [alert.id for alert in found.emergencies],
+        "unsafe": [alert.id for alert in found.unsafe],
+        "samples": [alert.id for alert in found.samples],
+        "causes": [(cause.id, round(cause.probability, 3)) for cause in found.causes[:3]],
+    }
+
+
+def differing(timelines, one: str, other: str) -> dict[str, set[str]]:
+    """Return for every patient whose answers differ which parts of them do."""
+    found = {}
+    for key, forms in timelines.items():
+        left, right = answers(forms[one]), answers(forms[other])
+        parts = {part for part in left if left[part] != right[part]}
+        if parts:
+            found[key.split("-")[-1]] = parts
+    return found
+
+
+def test_fhir_and_csv_give_the_same_answer(timelines):
+    assert not differing(timelines, "fhir", "shared")
+
+
+def test_omop_answers_differ_only_by_what_it_does_not_carry(timelines):
+    """Titles and admission reasons that name a disease, and CareVue doses, are not in the OMOP tables."""
+    found = differing(timelines, "fhir", "omop")
+    assert all(parts <= {"causes", "unsafe"} for parts in found.values())
+    assert len(found) <= 8
