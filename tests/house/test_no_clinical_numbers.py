@@ -27,7 +27,7 @@ PRESENTATION = {
         "individual.py",
         1.5,
     ): "two causes nearer to each other than this cannot be told apart; weaker clues are not told",
-    ("next_test.py", 0.005): "a test that brings fewer bits is not proposed",
+    ("investigate.py", 0.005): "a test that brings fewer bits is not proposed",
     ("tell.py", 0.08): "an age below a month is told in days",
     ("build.py", 90.0): "how data sets disguise ages over 89",
 }

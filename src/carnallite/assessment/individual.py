@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network
-from carnallite.assessment.next_test import next_tests
+from carnallite.assessment.investigate import next_tests
 from carnallite.assessment.panel import Panel, panel
-from carnallite.assessment.tell import facts_for, facts_of_finding, shown
+from carnallite.assessment.results import results
+from carnallite.assessment.tell import facts_for, facts_of_finding
 from carnallite.assessment.values import (
     Alert,
     Assessment,
@@ -22,19 +23,18 @@ from carnallite.assessment.values import (
     RankedCause,
     RankedFactor,
     Reason,
-    Result,
     State,
     States,
 )
 from carnallite.knowledge import knowledge
-from carnallite.quantity import analyte, analytes
+from carnallite.quantity import analyte
 from carnallite.record import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carnallite.assessment.infer import Posterior
-    from carnallite.record import Observation, Reading
+    from carnallite.record import Reading
 
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
@@ -45,15 +45,6 @@ _STATES: dict[str, tuple[str, str]] = {
     "potassium": ("hypokalemia", "hyperkalemia"),
     "calcium": ("hypocalcemia", "hypercalcemia"),
 }
-_KEY_RESULTS = (
-    "serum_magnesium", "ionized_magnesium", "serum_potassium", "blood_potassium", "serum_calcium", "ionized_calcium",
-    "corrected_calcium", "serum_phosphate", "serum_sodium", "serum_chloride", "serum_bicarbonate",
-    "serum_creatinine", "egfr", "serum_albumin", "fractional_excretion_magnesium", "urine_magnesium",
-    "urine_magnesium_24h", "urine_potassium", "urine_potassium_creatinine_ratio", "urine_calcium_24h",
-    "urine_calcium_creatinine_ratio", "urine_chloride", "urine_sodium", "pth", "vitamin_d_25",
-    "plasma_renin_activity", "plasma_renin_concentration", "serum_aldosterone", "serum_glucose", "anion_gap",
-    "blood_ph", "qtc_interval", "stoma_output_24h", "body_weight",
-)  # fmt: skip
 
 
 def assess(reading: Reading, *, version: str = "") -> Assessment:
@@ -113,7 +104,7 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
         cannot_tell=_cannot_tell(causes, states, is_disordered=is_disordered),
         missing=_missing(columns, row, states),
         issues=tuple(issues),
-        results=_results(columns, row),
+        results=results(columns, row),
         provenance=Provenance(
             version=version, model=None, library=None, record=f"sha256:{timeline.digest}" if timeline.digest else "",
             knowledge=f"{len(knowledge().causes)} causes, {len(knowledge().statements)} statements",
@@ -358,34 +349,3 @@ def _missing(columns: Columns, row: int, states: dict[str, State]) -> tuple[str,
             age = "undated" if one.time is None else f"{(person.timeline.index - one.time).days} days old"
             found.append(f"{analyte(id).name}, fresh (the last is {age})")
     return tuple(dict.fromkeys(found))
-
-
-def _results(columns: Columns, row: int) -> tuple[Result, ...]:
-    person = columns.people[row]
-    found = []
-    for id in _KEY_RESULTS:
-        one = person.latest(id, preliminary=True) if id in analytes() else None
-        if one is not None:
-            found.append(_result(one, person))
-    return tuple(found)
-
-
-def _result(one: Observation, person: Facts) -> Result:
-    item = analyte(one.quantity)
-    low, high = person.reference(one.quantity)
-    value_low = -np.inf if one.low is None else one.low
-    value_high = np.inf if one.high is None else one.high
-    flag: Literal["L", "H", "", "?"] = "L" if value_high < low else "H" if value_low > high else ""
-    if not flag and (value_low < low or value_high > high) and not (np.isinf(low) and np.isinf(high)):
-        flag = "?"
-    age = None if one.time is None else round((person.timeline.index - one.time).total_seconds() / 3600, 1)
-    ends = [item.show(end) for end in (low, high) if np.isfinite(end)]
-    reference = (
-        " to ".join(ends)
-        if len(ends) == 2
-        else (f"< {ends[0]}" if ends and np.isfinite(high) else "".join(f"> {e}" for e in ends))
-    )
-    return Result(
-        id=one.quantity, name=item.name, short=item.short, value=shown(one), us=shown(one, "us"), flag=flag,
-        time=one.time, age_h=age, reference=reference, note=", ".join(one.remarks),
-    )  # fmt: skip
