@@ -17,7 +17,7 @@ from carnallite.errors import RecordRefused
 from carnallite.record import fhir_reading
 from carnallite.record.sketch import read_sketch
 from carnallite.surfaces.terminal import render
-from conftest import answer, bundle, condition, drug, observation, patient, read
+from records import answer, bundle, condition, drug, observation, patient, read
 
 MG, K, CA, CREATININE = "2601-3", "2823-3", "2000-8", "2160-0"
 UNITS = {

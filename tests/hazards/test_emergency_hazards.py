@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carnallite.surfaces.terminal import render
-from conftest import answer, condition, drug, observation
+from records import answer, condition, drug, observation
 
 MG, K, CA = "2601-3", "2823-3", "2000-8"
 

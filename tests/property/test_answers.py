@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from carnallite.assessment import Assessment, assess, assess_all
 from carnallite.record import Timeline, fhir_reading
-from conftest import answer, bundle, condition, drug, observation
+from records import answer, bundle, condition, drug, observation
 
 LABS = (
     ("2601-3", "mmol/L", 0.1, 4.0), ("2823-3", "mmol/L", 1.5, 8.0), ("2000-8", "mmol/L", 1.2, 3.8),

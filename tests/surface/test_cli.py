@@ -14,7 +14,7 @@ import pytest
 
 from carnallite.assessment import Assessment
 from carnallite.surfaces.cli import FAILED, OK, REFUSED, USAGE, main
-from conftest import bundle, condition, drug, observation, patient
+from records import bundle, condition, drug, observation, patient
 
 CONTRACT = {
     "type": "object",
@@ -206,7 +206,7 @@ def test_doctor_is_well(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_closed_pipe_is_no_error(record: Path) -> None:
-    command = f"{sys.executable} -m carnallite.surfaces.cli assess {record} | head -1"
+    command = f"{sys.executable} -m carnallite assess {record} | head -1"
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=True, env=os.environ | {"NO_COLOR": "1"}
     )

@@ -6,6 +6,7 @@ The logic is Kleene's: absent 0, unknown 1, present 2; *and* is the minimum, *or
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -220,11 +221,17 @@ def _check_units(left: ast.expr, right: ast.expr) -> None:
         raise DataFileError("expression", what, "Give the threshold in the canonical unit.")
 
 
+@cache
+def _groups() -> frozenset[str]:
+    """Return every ingredient, class and group of drugs."""
+    return frozenset(group for groups in membership().values() for group in groups)
+
+
 def _check_call(function: str, names: tuple[str, ...]) -> None:
     if function in _OF_QUANTITIES or function.startswith("remark_"):
         pool: object = analytes()
     elif function in {"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}:
-        pool = {group for groups in membership().values() for group in groups}
+        pool = _groups()
     elif function in {"recorded", "acute", "past", "denied", "family", "days_with"}:
         pool = knowledge().conditions
     else:

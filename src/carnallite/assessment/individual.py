@@ -26,7 +26,7 @@ from carnallite.assessment.values import (
     State,
     States,
 )
-from carnallite.knowledge import knowledge
+from carnallite.knowledge import edition, knowledge
 from carnallite.quantity import analyte
 from carnallite.record import Issue
 
@@ -107,7 +107,7 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
         results=results(columns, row),
         provenance=Provenance(
             version=version, model=None, library=None, record=f"sha256:{timeline.digest}" if timeline.digest else "",
-            knowledge=f"{len(knowledge().causes)} causes, {len(knowledge().statements)} statements",
+            knowledge=f"{edition()} ({len(knowledge().causes)} causes, {len(knowledge().statements)} statements)",
         ),
     )  # fmt: skip
 

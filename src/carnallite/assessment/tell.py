@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING
 
 from carnallite.assessment.columns import evaluate
@@ -23,6 +24,7 @@ _CONDITIONS = frozenset({"recorded", "acute", "past", "denied", "family", "days_
 _DRUGS = frozenset({"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"})
 
 _UNMEASURED = " not measured"
+_text = cache(ast.unparse)  # trees are parsed once and kept, so their texts are as well
 
 
 def facts_for(text: str, columns: Columns, row: int) -> tuple[str, ...]:
@@ -42,11 +44,11 @@ def facts_of_finding(id: str, columns: Columns, row: int) -> tuple[str, ...]:
 
 
 def _walk(tree: ast.expr, columns: Columns, row: int) -> Iterator[str]:
-    truth = evaluate(ast.unparse(tree), columns)[row]
+    truth = evaluate(_text(tree), columns)[row]
     match tree:
         case ast.BoolOp(values=parts):
             for part in parts:
-                if evaluate(ast.unparse(part), columns)[row] == truth:
+                if evaluate(_text(part), columns)[row] == truth:
                     yield from _walk(part, columns, row)
         case ast.UnaryOp(op=ast.Not(), operand=part):
             yield from _walk(part, columns, row)

@@ -1,6 +1,6 @@
 """Knowledge: every clinical statement as data with its source."""
 
-from carnallite.knowledge.load import find, find_all, ingredients, knowledge
+from carnallite.knowledge.load import edition, find, find_all, ingredients, knowledge
 from carnallite.knowledge.schema import (
     Cause,
     Clue,
@@ -45,6 +45,7 @@ __all__ = [
     "Statement",
     "Threshold",
     "Treatment",
+    "edition",
     "find",
     "find_all",
     "ingredients",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,13 @@ def knowledge() -> schema.Knowledge:
         A data file is wrong; the message names file, key and remedy.
     """
     return datafile.compiled(_FOLDER, schema.Knowledge, load)
+
+
+@cache
+def edition() -> str:
+    """Return twelve letters that change with any word of the knowledge or of the analytes: its edition."""
+    content = msgspec.msgpack.encode((knowledge(), analytes()))
+    return blake2b(content, digest_size=6).hexdigest()
 
 
 def load(folder: Path) -> schema.Knowledge:

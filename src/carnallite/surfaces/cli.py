@@ -176,7 +176,3 @@ def _doctor(options: argparse.Namespace) -> int:
     text, is_well = examined()
     sys.stdout.write(text)
     return OK if is_well else FAILED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

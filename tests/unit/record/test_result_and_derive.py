@@ -9,7 +9,7 @@ from carnallite.record.dose import dose_of
 from carnallite.record.entry import Entry
 from carnallite.record.moments import began, first_instant
 from carnallite.record.sketch import INDEX, read_sketch
-from conftest import drug, observation, patient, read
+from records import drug, observation, patient, read
 
 HEAD = "day|what|value|unit\n"
 

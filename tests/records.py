@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from carnallite.assessment import Assessment, assess
 from carnallite.record import Reading, fhir_reading
@@ -56,8 +53,3 @@ def read(*resources: dict[str, Any], who: dict[str, Any] | None = None, **option
 
 def answer(*resources: dict[str, Any], who: dict[str, Any] | None = None, **options: Any) -> Assessment:
     return assess(read(*resources, who=who, **options))
-
-
-@pytest.fixture
-def ids() -> Callable[[Any], list[str]]:
-    return lambda items: [one.id for one in items]
