@@ -86,6 +86,10 @@ def test_the_answer_has_units_and_no_color_in_a_pipe(record: Path, capsys: pytes
     assert "\x1b[" not in text
     assert main(["assess", str(record), "--units", "us"]) == OK
     assert "mg/dL" in capsys.readouterr().out
+    assert main(["assess", str(record), "--units", "both"]) == OK
+    both = capsys.readouterr().out
+    assert "mg/dL" in both
+    assert "mmol/L" in both
 
 
 def test_a_report_is_never_overwritten_unasked(

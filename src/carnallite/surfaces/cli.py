@@ -8,7 +8,7 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from carnallite import __version__
 from carnallite.errors import CarnalliteError, RecordRefused, UnknownIdError, did_you_mean
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--format", choices=["fhir", "csv", "omop", "mimic", "eicu"], help="found out if not given")
     assess.add_argument("--patient", "--person", metavar="N", help="ordinal or key, where the record holds several")
     assess.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else the latest in it")
-    assess.add_argument("--units", choices=["si", "us"], default="si", help="mmol/L or mg/dL")
+    assess.add_argument("--units", choices=["si", "us", "both"], default="si", help="mmol/L, mg/dL, or both")
     assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
     assess.add_argument("--json", action="store_true", help="print JSON")
     assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
@@ -100,6 +100,7 @@ def _assess(options: argparse.Namespace) -> int:
     from carnallite.assessment import assess  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
 
+    units: Literal["si", "us"] = "us" if options.units == "us" else "si"
     if options.html and options.html.exists() and not options.force:
         return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
     local = _local_map(options.map) if options.map else None
@@ -109,7 +110,7 @@ def _assess(options: argparse.Namespace) -> int:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 
         options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(render_html(answer, reading.timeline, units=options.units), "utf-8")
+        options.html.write_text(render_html(answer, reading.timeline, units=units), "utf-8")
         sys.stderr.write(f"report: {options.html}\n")
     if options.json:
         import msgspec  # noqa: PLC0415
@@ -121,7 +122,8 @@ def _assess(options: argparse.Namespace) -> int:
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    sys.stdout.write(render(answer, units=options.units, width=width, color=color, ascii_only=ascii_only))
+    both = options.units == "both"
+    sys.stdout.write(render(answer, units=units, both=both, width=width, color=color, ascii_only=ascii_only))
     if options.unread:
         for line in reading.timeline.unread:
             sys.stdout.write(f"not read: {line.where}  {line.code}\n")
