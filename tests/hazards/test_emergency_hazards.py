@@ -28,7 +28,7 @@ def test_h30_potassium_of_6_5_always_shows_the_emergency(value: float, calming: 
     assert "EMERGENCY" in text.splitlines()[0] + text.splitlines()[1]
 
 
-@pytest.mark.parametrize(("value", "expected"), [(6.49, False), (6.5, True)])
+@pytest.mark.parametrize(("value", "expected"), [(6.44, False), (6.45, True), (6.5, True)])
 def test_h30_the_edge_is_on_the_documented_side(value: float, expected: bool) -> None:
     found = answer(observation(K, value, "mmol/L"))
     assert ("severe_hyperkalemia_emergency" in [alert.id for alert in found.emergencies]) is expected

@@ -27,9 +27,16 @@ if TYPE_CHECKING:
     Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 Key = tuple[str, ...]
-_OF_QUANTITIES = frozenset({"reported", "current", "rise", "lately_low", "lately_high"})
+_OF_QUANTITIES = frozenset(
+    {"reported", "current", "rise", "highest", "lowest", "lately_low", "lately_high", "unreadable", "recent_level"}
+)
 _UNITS = {"days_on": "d", "days_with": "d", "dose_of": "mg/d"}
 _LEVELS = frozenset({"low", "normal", "high"})
+_OF_DRUGS = frozenset(
+    {"taking", "taking_by", "ever", "mentioned", "exposed", "stopped_recently", "drawn_under", "days_on", "dose_of"}
+)
+_OF_CONDITIONS = frozenset({"recorded", "acute", "just", "past", "denied", "family", "days_with"})
+_OPEN = frozenset({"may_exceed", "may_fall_below"})
 
 
 class Columns:
@@ -144,10 +151,27 @@ def _called(function: str, arguments: list[ast.expr], columns: Columns) -> Truth
         low, high = _numbers(arguments[0], columns)
         return np.where(np.isinf(low) & np.isinf(high), ABSENT, PRESENT).astype(np.int8)
     names = tuple(ast.unparse(argument) for argument in arguments)
+    if function in _OPEN:
+        return _may_cross(function, arguments, columns)
     if function in _LEVELS:
         return _level(function, names[0], columns)
     _check_call(function, names)
     return columns.truth(function, *names)
+
+
+def _may_cross(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
+    """Return whether a result that is only bounded may lie beyond a threshold although it is not known to."""
+    quantity, limit = arguments
+    _check_units(quantity, limit)
+    low, high = _numbers(quantity, columns)
+    edge, _ = _numbers(limit, columns)
+    bounded = ~(np.isinf(low) & np.isinf(high))
+    below, above = columns.numbers("reference", ast.unparse(quantity))
+    if function == "may_exceed":
+        crosses = bounded & (low < edge) & (high >= edge) & (low > above)
+    else:
+        crosses = bounded & (low < edge) & (high >= edge) & (high < below)
+    return np.where(crosses, PRESENT, ABSENT).astype(np.int8)
 
 
 def _level(level: str, quantity: str, columns: Columns) -> Truth:
@@ -230,9 +254,9 @@ def _groups() -> frozenset[str]:
 def _check_call(function: str, names: tuple[str, ...]) -> None:
     if function in _OF_QUANTITIES or function.startswith("remark_"):
         pool: object = analytes()
-    elif function in {"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}:
+    elif function in _OF_DRUGS:
         pool = _groups()
-    elif function in {"recorded", "acute", "past", "denied", "family", "days_with"}:
+    elif function in _OF_CONDITIONS:
         pool = knowledge().conditions
     else:
         raise DataFileError("expression", f"`{function}` is no function.", did_you_mean(function, [*NAMED, *NUMBERS]))

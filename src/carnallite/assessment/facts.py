@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from carnallite.record import Condition, Exposure, Observation, Timeline
+    from carnallite.record import Condition, Exposure, Observation, Procedure, Timeline
 
 ABSENT, UNKNOWN, PRESENT = 0, 1, 2
 Interval = tuple[float, float]
+_RECENT = {
+    "ward": "recent_level_ward",
+    "outpatient": "recent_level_outpatient",
+    "unknown": "recent_level_unknown",
+}
 NOTHING: Interval = (-math.inf, math.inf)
 _DAY = 24.0
 
@@ -67,7 +72,8 @@ class Facts:
                 self._conditions.setdefault(id, []).append(condition)
         self._procedures: set[str] = set()
         for procedure in timeline.procedures:
-            self._procedures |= wider.get(procedure.condition, frozenset({procedure.condition}))
+            if self._leaves(procedure):
+                self._procedures |= wider.get(procedure.condition, frozenset({procedure.condition}))
 
     # results ---------------------------------------------------------------------------------------------
 
@@ -99,9 +105,37 @@ class Facts:
             return NOTHING
         return _interval(one)
 
+    def highest(self, quantity: str) -> Interval:
+        """Return the highest of the results that compete: for emergencies."""
+        competing = self._competing(quantity)
+        return max(competing, key=lambda pair: pair[0], default=NOTHING)
+
+    def lowest(self, quantity: str) -> Interval:
+        """Return the lowest of the results that compete: for emergencies."""
+        competing = self._competing(quantity)
+        return min(competing, key=lambda pair: pair[1], default=NOTHING)
+
+    def _competing(self, quantity: str) -> list[Interval]:
+        """Return newest, preliminary, undated and nearly simultaneous results; none of them may calm another."""
+        newest = self.latest(quantity, preliminary=True)
+        if newest is None:
+            return []
+        if newest.time is None:
+            return [_interval(one) for one in self._results[quantity] if one.time is None]
+        final = self.latest(quantity)
+        since = newest.time - timedelta(hours=_limit("same_time_window"))
+        return [
+            _interval(one) for one in self._results[quantity] if one is final or one.time is None or one.time >= since
+        ]
+
     def rise(self, quantity: str) -> Interval:
-        """Return the change since the result before the newest."""
-        dated = [one for one in self._results.get(quantity, ()) if one.time is not None]
+        """Return the change since the result before the newest, within the window of a fast rise."""
+        window = timedelta(hours=_limit("rise_window"))
+        dated = [
+            one
+            for one in self._results.get(quantity, ())
+            if one.time is not None and "preliminary" not in one.remarks and self.timeline.index - one.time <= window
+        ]
         if len(dated) < 2 or dated[-1].low is None or dated[-2].high is None:
             return NOTHING
         low = dated[-1].low - dated[-2].high
@@ -145,6 +179,26 @@ class Facts:
         """Return whether a result of the last days lay above its interval."""
         return self.lately(quantity, "high")
 
+    def unreadable(self, quantity: str) -> int:
+        """Return whether a result that may be the newest could not be read."""
+        return PRESENT if quantity in self.timeline.unreadable else ABSENT
+
+    def recent_level(self, quantity: str) -> int:
+        """Return whether a dated result is recent enough for a drug on a steady dose, by the setting."""
+        one = self.latest(quantity)
+        if one is None or one.time is None:
+            return ABSENT
+        hours = _limit(_RECENT[self._setting()])
+        return PRESENT if _hours(self.timeline.index, one.time) <= hours else ABSENT
+
+    def _setting(self) -> str:
+        index = self.timeline.index
+        lasting = [one for one in self.timeline.encounters if one.end is None or one.end >= index]
+        settings = {one.setting for one in lasting}
+        if settings & {"ward", "emergency", "intensive care"}:
+            return "ward"
+        return "outpatient" if "outpatient" in settings else "unknown"
+
     def is_remarked(self, quantity: str, remark: str) -> int:
         """Return whether the newest result carries a remark."""
         one = self.latest(quantity)
@@ -176,6 +230,25 @@ class Facts:
         """Return every exposure to a group."""
         return self._drugs.get(group, [])
 
+    def exposed(self, group: str) -> int:
+        """Return whether a drug of a group is taken or mentioned; silence counts as no."""
+        known = self._drugs.get(group, ())
+        return PRESENT if any(self.is_taken(one) or one.status == "mentioned" for one in known) else ABSENT
+
+    def drawn_under(self, group: str) -> int:
+        """Return whether the newest serum magnesium was drawn during or soon after an injection of a group."""
+        one = self.latest("serum_magnesium")
+        if one is None or one.time is None:
+            return ABSENT
+        after = timedelta(hours=_limit("after_infusion_window"))
+        for exposure in self._drugs.get(group, ()):
+            injected = exposure.route in {"intravenous", "intramuscular", "subcutaneous"}
+            if injected and exposure.status in {"current", "stopped"} and exposure.start is not None:
+                end = exposure.stop or self.timeline.index
+                if exposure.start <= one.time <= end + after:
+                    return PRESENT
+        return ABSENT
+
     def ever(self, group: str) -> int:
         """Return whether a drug of a group was taken at any time."""
         known = self._drugs.get(group, ())
@@ -203,13 +276,19 @@ class Facts:
         return days, days
 
     def dose_of(self, ingredient: str) -> Interval:
-        """Return the largest daily dose of a drug that is taken [mg/d]."""
-        doses = [
-            one.dose * (one.per_day or 1.0) * (1000.0 if one.dose_unit in {"g", "gm"} else 1.0)
+        """Return the daily dose of a drug over all lines [mg/d]; at least that where a line does not say how often."""
+        taken = [
+            one
             for one in self._drugs.get(ingredient, ())
             if self.is_taken(one) and one.dose is not None and one.dose_unit.casefold() in {"mg", "g", "gm"}
         ]
-        return (max(doses), max(doses)) if doses else NOTHING
+        if not taken:
+            return NOTHING
+        least = sum(
+            (one.dose or 0.0) * (one.per_day or 1.0) * (1000.0 if one.dose_unit.casefold() in {"g", "gm"} else 1.0)
+            for one in taken
+        )
+        return least, (math.inf if any(one.per_day is None for one in taken) else least)
 
     # conditions ------------------------------------------------------------------------------------------
 
@@ -227,6 +306,18 @@ class Facts:
         for one in self._conditions.get(condition, ()):
             lately = one.onset is None or _hours(self.timeline.index, one.onset) <= limit
             if one.status == "present" and lately and one.abatement is None:
+                return PRESENT
+        return ABSENT
+
+    def just(self, condition: str) -> int:
+        """Return whether an event began or ended within a day, or is recorded as present without a date."""
+        limit = _limit("event_window")
+        index = self.timeline.index
+        for one in self._conditions.get(condition, ()):
+            if one.status not in {"present", "past"}:
+                continue
+            times = [moment for moment in (one.onset, one.abatement) if moment is not None]
+            if (not times and one.status == "present") or any(abs(_hours(index, time)) <= limit for time in times):
                 return PRESENT
         return ABSENT
 
@@ -254,6 +345,13 @@ class Facts:
         days = _hours(self.timeline.index, min(starts)) / _DAY
         return days, days
 
+    def _leaves(self, procedure: Procedure) -> bool:
+        """Return whether what a procedure leaves is still there: always after an operation, shortly after others."""
+        if knowledge().conditions[procedure.condition].lasting or procedure.time is None:
+            return True
+        over = procedure.end or procedure.time
+        return _hours(self.timeline.index, over) <= _limit("acute_window")
+
     def _is_present(self, condition: str) -> bool:
         found = self._conditions.get(condition, ())
         index = self.timeline.index
@@ -277,6 +375,8 @@ NUMBERS: dict[str, Callable[[Facts, str], Interval]] = {
     "reported": Facts.reported,
     "current": Facts.current,
     "rise": Facts.rise,
+    "highest": Facts.highest,
+    "lowest": Facts.lowest,
     "reference": Facts.reference,
     "days_on": Facts.days_on,
     "days_with": Facts.days_with,
@@ -292,6 +392,11 @@ NAMED: dict[str, Callable[[Facts, str], int]] = {
     "past": Facts.past,
     "denied": Facts.denied,
     "family": Facts.family,
+    "just": Facts.just,
+    "exposed": Facts.exposed,
+    "drawn_under": Facts.drawn_under,
+    "unreadable": Facts.unreadable,
+    "recent_level": Facts.recent_level,
     "lately_low": Facts.lately_low,
     "lately_high": Facts.lately_high,
 }

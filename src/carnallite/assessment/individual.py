@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.infer import Posterior
     from carnallite.record import Reading
 
+_UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
 _CLEAR = 0.5
@@ -148,16 +149,15 @@ def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
             found[rule.kind].append((rule.rank, alert))
         elif truth == UNKNOWN and rule.asks_when and evaluate(rule.asks_when, columns)[row] == PRESENT:
             names = " and ".join(analyte(id).name for id in rule.ask if not _is_current(columns.people[row], id))
-            if names:
-                open_ = Alert(
-                    id=rule.id,
-                    summary=f"Cannot be checked: {rule.summary[0].lower()}{rule.summary[1:]}",
-                    do=f"Measure {names} first.",
-                    why=facts_for(rule.asks_when, columns, row),
-                    statements=rule.statements,
-                    source=rule.source,
-                )
-                found[rule.kind].append((rule.rank, open_))
+            open_ = Alert(
+                id=rule.id,
+                summary=f"Not known whether safe: {rule.summary[0].lower()}{rule.summary[1:]}",
+                do=f"Measure {names} first." if names else _UNSTEADY,
+                why=facts_for(rule.asks_when, columns, row),
+                statements=rule.statements,
+                source=rule.source,
+            )
+            found[rule.kind].append((rule.rank, open_))
     return {
         kind: tuple(alert for _, alert in sorted(pairs, key=lambda p: (p[0], p[1].id))) for kind, pairs in found.items()
     }

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from carnallite.assessment.facts import Facts
     from carnallite.record import Observation
 
-_CONDITIONS = frozenset({"recorded", "acute", "past", "denied", "family", "days_with"})
-_DRUGS = frozenset({"taking", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"})
+_CONDITIONS = frozenset({"recorded", "acute", "just", "past", "denied", "family", "days_with"})
+_DRUGS = frozenset(
+    {"taking", "exposed", "drawn_under", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}
+)
 
 _UNMEASURED = " not measured"
 _text = cache(ast.unparse)  # trees are parsed once and kept, so their texts are as well

@@ -11,7 +11,7 @@ from carnallite.quantity.analyte import (
     analytes,
     printed_unit,
 )
-from carnallite.quantity.units import fold, is_unit, units_agree
+from carnallite.quantity.units import fold, is_mass, is_unit, units_agree
 
 __all__ = [
     "Analyte",
@@ -23,6 +23,7 @@ __all__ = [
     "analyte",
     "analytes",
     "fold",
+    "is_mass",
     "is_unit",
     "printed_unit",
     "units_agree",

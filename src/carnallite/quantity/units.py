@@ -203,3 +203,12 @@ def is_unit(text: str) -> bool:
     except UnitError:
         return False
     return True
+
+
+def is_mass(text: str) -> bool:
+    """Return whether a unit counts mass above its line.
+
+    >>> is_mass("mg/dL"), is_mass("mmol/L")
+    (True, False)
+    """
+    return is_unit(text) and "g" in parse(text).above

@@ -78,6 +78,7 @@ def build(
         encounters=tuple(sorted(gathered.encounters, key=lambda e: (str(e.start), e.setting))),
         allergies=tuple(sorted(set(gathered.allergies))),
         unread=tuple(gathered.unread),
+        unreadable=_unreadable(gathered.failed, observations),
         digest=digest,
     )
     return Reading(timeline, tuple(found))
@@ -150,6 +151,15 @@ def _without_duplicates(observations: list[Observation], issues: list[Issue]) ->
     if doubled:
         issues.append(Issue("duplicate", "record", f"{doubled} results stand twice.", "Nothing; each counts once."))
     return list(kept.values())
+
+
+def _unreadable(failed: list[tuple[str, datetime | None]], observations: list[Observation]) -> tuple[str, ...]:
+    """Return the quantities of which a result that may be the newest could not be read."""
+    newest: dict[str, datetime] = {}
+    for one in observations:
+        if one.time is not None:
+            newest[one.quantity] = max(one.time, newest.get(one.quantity, one.time))
+    return tuple(sorted({id for id, time in failed if time is None or id not in newest or time >= newest[id]}))
 
 
 def _unread_issue(unread: list[Unread]) -> Issue:

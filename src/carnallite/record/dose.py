@@ -22,12 +22,15 @@ _DOSE = re.compile(
     re.IGNORECASE,
 )
 _TIMES = re.compile(
-    r"\b(?:every|q)\s*(?P<hours>\d{1,2})\s*h|\b(?P<word>once|twice|three times|four times|od|qd|bd|bid|tds|tid|qds|qid"
-    r"|daily|nightly|qhs|weekly)\b",
+    r"\b(?:every|q)\s*(?P<hours>\d{1,2})\s*h|\b(?P<word>once|twice|three times|four times|five times|six times"
+    r"|od|qd|bd|bid|tds|tid|qds|qid|daily|nightly|qhs|weekly)\b",
     re.IGNORECASE,
 )
-_PER_DAY = {"once": 1, "od": 1, "qd": 1, "daily": 1, "nightly": 1, "qhs": 1, "twice": 2, "bd": 2, "bid": 2,
-            "three times": 3, "tds": 3, "tid": 3, "four times": 4, "qds": 4, "qid": 4, "weekly": 1 / 7}  # fmt: skip
+_PER_DAY = {
+    "once": 1, "od": 1, "qd": 1, "daily": 1, "nightly": 1, "qhs": 1, "twice": 2, "bd": 2, "bid": 2,
+    "three times": 3, "tds": 3, "tid": 3, "four times": 4, "qds": 4, "qid": 4, "five times": 5, "six times": 6,
+    "weekly": 1 / 7,
+}  # fmt: skip
 _GRAMS = frozenset({"g", "gm", "gram", "grams"})
 _INJECTED = re.compile(r"\b(?:iv|ivpb|ivp|intraven\w*|im|intramusc\w*|sc|sq|subcut\w*)\b", re.IGNORECASE)
 _PERIODS = {"d": 1, "day": 1, "24h": 1, "h": 24, "hour": 24, "week": 1 / 7, "wk": 1 / 7}

@@ -60,6 +60,7 @@ class Gathered:
         self.encounters: list[Encounter] = []
         self.allergies: list[str] = []
         self.unread: list[Unread] = []
+        self.failed: list[tuple[str, datetime | None]] = []  # quantity and time of results that could not be read
 
 
 def _observation(entry: Entry, into: Gathered) -> None:
@@ -73,6 +74,7 @@ def _observation(entry: Entry, into: Gathered) -> None:
             return
         if found.code != "result_not_read" or not mentions(entry.words):
             into.issues.append(found)
+            into.failed.append((analyte.id, entry.time))
             return
     understood = _remember_text(entry, _answered(entry), into)
     understood |= _remember_text(entry, entry.notes, into)
@@ -176,7 +178,7 @@ def _drug(entry: Entry, into: Gathered) -> None:
                 start=entry.time,
                 stop=entry.time if entry.single else entry.end,
                 given=(entry.time,) if entry.single and entry.time else (),
-                route=route_of(entry.route),
+                route=route_of(entry.route) or route_of(f"{entry.text} {entry.dose_text}"),
                 dose=dose.value,
                 dose_unit=dose.unit,
                 per_day=dose.per_day,

@@ -56,7 +56,8 @@ def began(text: str, moment: datetime) -> datetime | None:
     """Return when something began, where a text says how long it has lasted."""
     match = _LASTED.search(text.casefold())
     if match is None:
-        return None
+        year = re.search(r"\b(?:in|since|en|im jahr|seit|depuis)\s+((?:19|20)\d\d)\b", text.casefold())
+        return datetime(int(year[1]), 1, 1, tzinfo=UTC) if year and int(year[1]) <= moment.year else None
     count, unit = (match[1], match[2]) if match[1] else (match[3], match[4])
     number = int(count) if count.isdigit() else _COUNTS[count]
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from carnallite.errors import UnitError
 from carnallite.knowledge import knowledge
-from carnallite.quantity import Analyte, ReferenceInterval, fold, is_unit
+from carnallite.quantity import Analyte, ReferenceInterval, fold, is_mass, is_unit
 from carnallite.record.timeline import Issue, Observation
 from carnallite.record.understand import label_words, level
 
@@ -57,6 +57,7 @@ def result(entry: Entry, analyte: Analyte, *, patient: Patient, age: float | Non
     number = read_number(entry.words) if entry.words else None
     if number is not None:
         comparator, value, unit = number
+        unit = _without_flags(unit)
         if unit and not is_unit(unit):  # it may be anything, so it is not shown
             what = f"{analyte.name}: the text after the number is no unit."
             return _issue(entry, "unit_unknown", what, "Write number and unit alone.")
@@ -99,6 +100,8 @@ def _from_number(
         ">=": (canonical, None),
     }
     low, high = ends[comparator]
+    if unit and analyte.us_unit and is_unusual(unit, analyte):
+        remarks = (*remarks, "unusual_unit")
     if entry.value_high is not None:
         high = _steady(entry.value_high * size)
     given = _given_reference(entry, analyte, size)
@@ -114,6 +117,16 @@ def _from_number(
         reference_high=given[1],
         remarks=remarks,
     )
+
+
+def is_unusual(unit: str, analyte: Analyte) -> bool:
+    """Return whether a unit weighs what everybody counts, as milligrams of potassium do.
+
+    >>> from carnallite.quantity import analyte
+    >>> is_unusual("mg/dL", analyte("serum_potassium")), is_unusual("mg/dL", analyte("serum_magnesium"))
+    (True, False)
+    """
+    return is_mass(unit) and not is_mass(analyte.unit) and not is_mass(analyte.us_unit)
 
 
 def _steady(value: float) -> float:
@@ -188,6 +201,12 @@ def _just_below(value: float | None) -> float | None:
 @cache
 def _hemolysed() -> tuple[str, ...]:
     return tuple(label_words(word) for word in knowledge().lexicon["language"].hemolysed)
+
+
+def _without_flags(text: str) -> str:
+    """Return what stands after a number without a laboratory's own marks ("6.9 H", "6.9 *", "7.1 hemolysed")."""
+    kept = [word for word in text.split() if word.upper().strip("*!()") not in {*_FLAGS, "", "C", "CRIT"}]
+    return " ".join(word for word in kept if label_words(word) not in _hemolysed())
 
 
 def _remarks(entry: Entry) -> tuple[str, ...]:

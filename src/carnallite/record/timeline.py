@@ -119,6 +119,7 @@ class Timeline(Value, frozen=True):
     encounters: tuple[Encounter, ...] = ()
     allergies: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
+    unreadable: tuple[str, ...] = ()  # quantities whose newest result could not be read
     digest: str = ""  # sha256 of what was read
 
     def age(self) -> float | None:
