@@ -2,7 +2,7 @@
 
 Every cause may act or not. Its prior odds come from what the record says about exposure; a finding is present if
 a cause that acts produces it, or anyway (the background), each on its own: a noisy-or network. The posterior is
-computed over all sets of up to four of the most probable causes, so causes compete and join as they do in people.
+computed over all sets of the ten most promising causes, so causes compete and join as they do in people.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     Reals = NDArray[np.float64]
 
 _CANDIDATES = 10
-_LARGEST_SET = 4
-_CHUNK = 64
 _SURE = 1e-9
+_CERTAIN = -1e-12  # [log] a finding that nothing brings is kept just possible
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -122,52 +121,50 @@ def infer(columns: Columns) -> Posterior:
     matched = np.stack([pair[1] for pair in pairs], axis=1)
     state = np.stack([finding(id, columns) for id in net.findings], axis=1)
     sets = _sets(min(_CANDIDATES, len(net.causes)))
-    parts = [
-        _posterior(prior[start : start + _CHUNK], state[start : start + _CHUNK], sets)
-        for start in range(0, columns.size, _CHUNK)
-    ]
-    marginal, candidates, joint = (np.concatenate(column) for column in zip(*parts, strict=True))
+    # One patient after the other: nobody's last digits may depend on who else is computed.
+    parts = [_posterior(prior[row], state[row], sets) for row in range(columns.size)]
+    marginal, candidates, joint = (np.stack(column) for column in zip(*parts, strict=True))
     return Posterior(prior, marginal, matched, candidates, sets, joint, state)
 
 
 @cache
 def _sets(size: int) -> NDArray[np.bool_]:
-    """Return all sets of up to four of `size` candidates, the empty one first."""
-    chosen = [group for count in range(_LARGEST_SET + 1) for group in combinations(range(size), count)]
+    """Return all sets of `size` candidates, the empty one first, smaller ones before larger ones."""
+    chosen = [group for count in range(size + 1) for group in combinations(range(size), count)]
     sets = np.zeros((len(chosen), size), dtype=bool)
     for row, group in enumerate(chosen):
         sets[row, list(group)] = True
     return sets
 
 
+@cache
+def _spared() -> Reals:
+    """Return the log chance that a cause, acting, does not produce a finding: "cause finding"."""
+    return np.log1p(-network().strength)
+
+
 def _posterior(
     prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_]
 ) -> tuple[Reals, NDArray[np.int64], Reals]:
-    """Return marginals, candidates and joint of one chunk of patients."""
-    net = network()
+    """Return marginals, candidates and joint of one patient.
+
+    All sets of the most promising causes are weighed. A cause that is not among them is weighed alone against the
+    best set, so that none is dropped.
+    """
+    net, spared = network(), _spared()
     present, absent = state == PRESENT, state == ABSENT
-    odds = np.log(prior) - np.log1p(-prior)
-    spared = np.log1p(-net.strength)  # log chance that a cause does not produce a finding
-    against = absent.astype(float) @ spared.T
-    combined = 1 - (1 - net.background) * (1 - net.strength)
-    speaks = present.astype(float) @ np.log(combined / net.background).T
-    # Causes are promising when they explain something that is there; absent findings count against them.
-    promise = odds + against + speaks
-    size = sets.shape[1]
-    candidates = np.argsort(-promise, axis=1, kind="stable")[:, :size]
-    width = max(int(present.sum(axis=1).max(initial=0)), 1)
-    order = np.argsort(~present, axis=1, kind="stable")[:, :width]  # present findings first
-    real = np.take_along_axis(present, order, axis=1)
-    quiet = np.log1p(-net.background)[order]
-    chances = spared[candidates[:, :, None], order[:, None, :]]
-    missed = np.einsum("sc,pcf->psf", sets.astype(float), chances) + quiet[:, None, :]
-    explained = np.log(-np.expm1(np.minimum(missed, -1e-12)))
-    score = (explained * real[:, None, :]).sum(axis=2)
-    weight = np.take_along_axis(odds + against, candidates, axis=1)
-    score += weight @ sets.T.astype(float)
-    score -= score.max(axis=1, keepdims=True)
-    joint = np.exp(score)
-    joint /= joint.sum(axis=1, keepdims=True)
+    odds = np.log(prior) - np.log1p(-prior) + spared[:, absent].sum(axis=1)
+    there, quiet = spared[:, present], np.log1p(-net.background[present])
+    promise = odds + np.log(-np.expm1(quiet + there) / net.background[present]).sum(axis=1)
+    order = np.argsort(-promise, kind="stable")
+    candidates, others = order[: sets.shape[1]], order[sets.shape[1] :]
+    missed = sets.astype(float) @ there[candidates] + quiet
+    score = np.log(-np.expm1(np.minimum(missed, _CERTAIN))).sum(axis=1) + sets.astype(float) @ odds[candidates]
+    joint = np.exp(score - score.max())
+    joint /= joint.sum()
     marginal = np.zeros_like(prior)
-    np.put_along_axis(marginal, candidates, joint @ sets.astype(float), axis=1)
+    marginal[candidates] = joint @ sets.astype(float)
+    best = missed[score.argmax()]
+    gain = np.log(-np.expm1(np.minimum(best + there[others], _CERTAIN)) / -np.expm1(np.minimum(best, _CERTAIN)))
+    marginal[others] = 1 / (1 + np.exp(-(odds[others] + gain.sum(axis=1))))
     return marginal, candidates, joint
