@@ -22,7 +22,7 @@ def test_synthea_bundles(path: Path | None):
     assert any(observation.quantity == "body_weight" for observation in reading.timeline.observations)
     assert {issue.code for issue in reading.issues} <= {
         "type_not_used", "not_read", "implausible", "unit_unknown", "duplicate", "result_not_read",
-        "unit_missing", "magnesium_dose_unclear", "end_before_start",
+        "unit_missing", "magnesium_dose_unclear", "end_before_start", "conflict",
     }  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_omop_with_vocabulary(tmp_path: Path):
     assert {"body_weight", "serum_potassium", "serum_creatinine", "systolic_pressure"} <= quantities
     assert any(reading.timeline.exposures for reading in readings.values())
     assert any(reading.timeline.conditions for reading in readings.values())
-    alone = read_record(tmp_path, patient="3")
+    alone = read_record(tmp_path, patient="#3")
     assert alone.timeline.observations == readings["3"].timeline.observations
 
 

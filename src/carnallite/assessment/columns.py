@@ -180,7 +180,7 @@ def _level(level: str, quantity: str, columns: Columns) -> Truth:
         raise DataFileError("expression", f"`{quantity}` is no analyte.", did_you_mean(quantity, analytes()))
     low, high = columns.numbers("value", quantity)
     below, above = columns.numbers("reference", quantity)
-    unknown = np.isinf(low) & np.isinf(high)
+    unknown = (np.isinf(low) & np.isinf(high)) | (np.isinf(below) & np.isinf(above))
     is_low = np.where(high < below, PRESENT, np.where(low >= below, ABSENT, UNKNOWN))
     is_high = np.where(low > above, PRESENT, np.where(high <= above, ABSENT, UNKNOWN))
     is_low = np.where(unknown, UNKNOWN, is_low)

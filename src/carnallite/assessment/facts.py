@@ -6,7 +6,7 @@ A number is an interval (low, high); unknown is (-inf, inf). A fact is 0 absent,
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from carnallite.record import implied, membership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from carnallite.record import Condition, Exposure, Observation, Procedure, Timeline
 
@@ -144,7 +143,9 @@ class Facts:
 
     def reference(self, quantity: str) -> Interval:
         """Return the laboratory's own interval, or ours for this sex and age."""
-        one = self.latest(quantity)
+        return self._usual(quantity, self.latest(quantity))
+
+    def _usual(self, quantity: str, one: Observation | None) -> Interval:
         ours = analytes()[quantity].reference(sex=self.sex, age=self.age)
         low = one.reference_low if one and one.reference_low is not None else (ours.low if ours else None)
         high = one.reference_high if one and one.reference_high is not None else (ours.high if ours else None)
@@ -155,9 +156,11 @@ class Facts:
         one = self.extreme(quantity, level)
         if one is None:
             return UNKNOWN
-        below, above = self.reference(quantity)
+        below, above = self._usual(quantity, one)
         low, high = _interval(one)
-        return PRESENT if (high < below if level == "low" else low > above) else ABSENT
+        if level == "low":
+            return PRESENT if high < below else ABSENT if low >= below else UNKNOWN
+        return PRESENT if low > above else ABSENT if high <= above else UNKNOWN
 
     def extreme(self, quantity: str, level: str) -> Observation | None:
         """Return the lowest or highest result of the last days."""
@@ -207,11 +210,15 @@ class Facts:
     # drugs -----------------------------------------------------------------------------------------------
 
     def taking(self, group: str, route: str = "") -> int:
-        """Return whether a drug of a group is taken; not listed means not taken only where drugs are listed."""
-        known = [one for one in self._drugs.get(group, ()) if not route or one.route == route]
-        if any(self.is_taken(one) for one in known):
+        """Return whether a drug of a group is taken; not listed means not taken only where drugs are listed.
+
+        Where a route is asked for and the record does not give one, it is unknown.
+        """
+        known = self._drugs.get(group, ())
+        taken = [one for one in known if self.is_taken(one)]
+        if any(not route or one.route == route for one in taken):
             return PRESENT
-        if any(one.status == "mentioned" for one in known):
+        if any(one.status == "mentioned" for one in known) or any(one.route is None for one in taken):
             return UNKNOWN
         if any(one.status == "denied" for one in known) or self.lists_drugs:
             return ABSENT
@@ -268,11 +275,18 @@ class Facts:
 
     def days_on(self, group: str) -> Interval:
         """Return for how long a drug that is taken has been taken [d]."""
-        taken = [one for one in self._drugs.get(group, ()) if self.is_taken(one)]
-        starts = [one.start for one in self._drugs.get(group, ()) if one.start is not None]
-        if not taken or not starts:
+        known = [one for one in self._drugs.get(group, ()) if one.status in {"current", "stopped"}]
+        starts = [one.start for one in known if self.is_taken(one) and one.start is not None]
+        if not starts:
             return NOTHING
-        days = _hours(self.timeline.index, min(starts)) / _DAY
+        began, gap = min(starts), timedelta(hours=_limit("recent_exposure"))
+        earlier = sorted(
+            (one for one in known if one.start and one.start < began and one.stop), key=_stop, reverse=True
+        )
+        for one in earlier:  # a change within the class goes on where the one before it ended
+            if one.start is not None and _stop(one) >= began - gap:
+                began = min(began, one.start)
+        days = _hours(self.timeline.index, began) / _DAY
         return days, days
 
     def dose_of(self, ingredient: str) -> Interval:
@@ -358,6 +372,10 @@ class Facts:
         return condition in self._procedures or any(
             one.status == "present" and (one.abatement is None or one.abatement >= index) for one in found
         )
+
+
+def _stop(exposure: Exposure) -> datetime:
+    return exposure.stop or datetime.max.replace(tzinfo=UTC)
 
 
 def _interval(one: Observation | None) -> Interval:

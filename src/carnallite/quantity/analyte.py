@@ -101,6 +101,9 @@ class Analyte(datafile.Item, frozen=True, kw_only=True, dict=True):
         """
         known = self._factors.get(units.fold(unit))
         if known is None:
+            same = (size for further, size in self.also_in.items() if units.units_agree(further, unit))
+            known = next(same, None)
+        if known is None:
             known = self._factors[units.fold(unit)] = units.factor(
                 unit,
                 self.unit,

@@ -8,7 +8,7 @@ valence decide.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -91,7 +91,7 @@ def fold(text: str) -> str:
     return re.sub(r"\s+", " ", folded)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Unit:
     """Return the unit that a text stands for.
 

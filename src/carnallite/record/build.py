@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from carnallite.errors import RecordRefused
+from carnallite.quantity import analyte
 from carnallite.record.derive import derive
 from carnallite.record.interpret import READ, Gathered
 from carnallite.record.moments import first_instant
 from carnallite.record.timeline import Condition, Exposure, Issue, Observation, Patient, Reading, Timeline, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from carnallite.record.entry import Entry, Person
 
@@ -57,7 +58,7 @@ def build(
     """
     found = list(issues)
     usable = [entry for entry in entries if not _withdrawn(entry, found)]
-    index = now or _latest(usable)
+    index = now.astimezone(UTC) if now else _latest(usable)
     usable = [_in_order(entry, found) for entry in usable if not _in_future(entry, index, found)]
     patient = _patient(person, index, found)
     gathered = Gathered(found, Timeline(patient=patient, index=index), local or {})
@@ -99,7 +100,7 @@ def _withdrawn(entry: Entry, issues: list[Issue]) -> bool:
 
 
 def _latest(entries: list[Entry]) -> datetime:
-    times = [entry.time for entry in entries if entry.time is not None]
+    times = [entry.time for entry in entries if entry.time is not None and entry.status != "planned"]
     times += [entry.end for entry in entries if entry.end is not None and entry.kind == "encounter"]
     if not times:
         do = "Give the time of the assessment with --now."
@@ -125,8 +126,13 @@ def _in_order(entry: Entry, issues: list[Issue]) -> Entry:
 def _patient(person: Person, index: datetime, issues: list[Issue]) -> Patient:
     sexes = {"f": "female", "female": "female", "8532": "female", "m": "male", "male": "male", "8507": "male"}
     sex = sexes.get(person.sex.strip().casefold())
+    if person.sex and sex is None and person.sex.casefold() not in {"other", "unknown", "u"}:
+        issues.append(Issue("person_not_read", "Patient", "The sex could not be read.", "Write female or male."))
     birth = first_instant(person.birth)
     floor = re.fullmatch(r"\s*(?:>|>=|over)?\s*(\d{1,3}(?:\.\d+)?)\s*", person.age)
+    if (person.birth and birth is None) or (person.age and (floor is None or float(floor[1]) > _OLDEST_PRINTED_AGE)):
+        floor = None
+        issues.append(Issue("person_not_read", "Patient", "The age could not be read.", "Write a date, or years."))
     if birth is not None and birth.date() > index.date():
         issues.append(Issue("birth_in_future", "Patient", "The birth date lies after the record.", "Correct it."))
         birth = None
@@ -142,15 +148,40 @@ def _patient(person: Person, index: datetime, issues: list[Issue]) -> Patient:
 def _without_duplicates(observations: list[Observation], issues: list[Issue]) -> list[Observation]:
     """Return each result once; two feeds of one result are the same quantity, time and value."""
     kept: dict[tuple[object, ...], Observation] = {}
+    corrected = {(one.quantity, one.time) for one in observations if "corrected" in one.remarks and one.time}
     doubled = 0
-    for observation in observations:
-        key = (observation.quantity, observation.time, observation.low, observation.high)
-        if key in kept and observation.time is not None:
+    for one in sorted(observations, key=lambda one: "preliminary" in one.remarks):  # final ones first
+        if (one.quantity, one.time) in corrected and "corrected" not in one.remarks:
+            continue
+        key = (one.quantity, one.time, one.low, one.high, None if one.time else one.where)
+        if key in kept:
             doubled += 1
-        kept.setdefault(key if observation.time is not None else (*key, observation.where), observation)
+            kept[key] = _merged(kept[key], one)
+        else:
+            kept[key] = one
     if doubled:
         issues.append(Issue("duplicate", "record", f"{doubled} results stand twice.", "Nothing; each counts once."))
+    issues += _conflicts(kept.values())
     return list(kept.values())
+
+
+def _merged(first: Observation, second: Observation) -> Observation:
+    """Return one result with the remarks of both; it is preliminary only if both are."""
+    remarks = tuple(dict.fromkeys((*first.remarks, *second.remarks)))
+    if "preliminary" not in first.remarks:
+        remarks = tuple(remark for remark in remarks if remark != "preliminary")
+    return msgspec.structs.replace(first, remarks=remarks)
+
+
+def _conflicts(observations: Iterable[Observation]) -> Iterator[Issue]:
+    """Yield an Issue for every two final numbers of one quantity and time that differ."""
+    seen: dict[tuple[str, datetime], Observation] = {}
+    for one in observations:
+        if one.time is None or one.basis != "number" or "preliminary" in one.remarks:
+            continue
+        if seen.setdefault((one.quantity, one.time), one) is not one:
+            what = f"{analyte(one.quantity).name}: two results of one time disagree."
+            yield Issue("conflict", one.where, what, "Find out which holds; the worse one raises alarms.")
 
 
 def _unreadable(failed: list[tuple[str, datetime | None]], observations: list[Observation]) -> tuple[str, ...]:

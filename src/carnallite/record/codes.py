@@ -44,6 +44,11 @@ def _specimens() -> dict[str, str]:
     return {label_words(word): specimen for specimen, names in table.items() for word in names}
 
 
+def is_contradictory(codes: Iterable[tuple[str, str]]) -> bool:
+    """Return whether the codes of one result mean different analytes."""
+    return len({_by_loinc()[code] for system, code in codes if system == "loinc" and code in _by_loinc()}) > 1
+
+
 def quantity_of(codes: Iterable[tuple[str, str]], text: str, specimen: str, local: Mapping[str, str]) -> str | None:
     """Return the analyte that a result measures, or None where no data file knows it.
 
@@ -61,6 +66,8 @@ def quantity_of(codes: Iterable[tuple[str, str]], text: str, specimen: str, loca
             return code
         if system == "loinc" and code in _by_loinc():
             return _by_loinc()[code]
+    if any(system == "loinc" for system, _ in codes):
+        return None  # a test with a code that we do not know is another test, whatever its label says
     name = label_words(text)
     found = _by_name().get(name)
     stated = _specimens().get(label_words(specimen), "") if specimen else ""

@@ -91,7 +91,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chosen(patient: str, keys: Sequence[str]) -> str:
-    """Return the key that somebody meant: the key itself, the end of one, or an ordinal number from 1.
+    """Return the key that somebody meant: the key itself, the end of one, or `#2` for the second.
+
+    A bare number is a key, never a place in a list, so that nobody is answered for somebody else.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def chosen(patient: str, keys: Sequence[str]) -> str:
 
     Examples
     --------
-    >>> chosen("2", ["Patient/a", "Patient/b"])
+    >>> chosen("#2", ["Patient/a", "Patient/b"])
     'Patient/b'
     """
     if patient in keys:
@@ -108,7 +110,9 @@ def chosen(patient: str, keys: Sequence[str]) -> str:
     ends = [key for key in keys if key.endswith(f"/{patient}")]
     if len(ends) == 1:
         return ends[0]
-    if patient.isascii() and patient.isdigit() and len(patient) < 10 and 1 <= int(patient) <= len(keys):
-        return keys[int(patient) - 1]
-    do = f"It holds {len(keys)}; use 1 to {len(keys)}."
+    number = patient.removeprefix("#")
+    is_place = patient.startswith("#") and number.isascii() and number.isdigit() and len(number) < 10
+    if is_place and 1 <= int(number) <= len(keys):
+        return keys[int(number) - 1]
+    do = f"It holds {len(keys)}; use a key, or '#1' to '#{len(keys)}'."
     raise RecordRefused("record", "the selected patient is not in it.", do)

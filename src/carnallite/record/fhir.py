@@ -9,16 +9,30 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from carnallite.errors import RecordRefused
+from carnallite.quantity import units_agree
 from carnallite.record.codes import SYSTEMS
 from carnallite.record.entry import Entry, Loaded, Person
 from carnallite.record.moments import first_instant, last_instant
-from carnallite.record.resources import Bounds, Coding, Component, Concept, Dosage, Period, Repeat, Resource, Text
+from carnallite.record.resources import (
+    Bounds,
+    Coding,
+    Component,
+    Concept,
+    Dosage,
+    Link,
+    Period,
+    Quantity,
+    Repeat,
+    Resource,
+    Text,
+)
 from carnallite.record.timeline import Issue
 
 if TYPE_CHECKING:
@@ -44,7 +58,8 @@ class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
 
 _READ = frozenset({
     "Patient", "Observation", "Condition", "Procedure", "Encounter", "MedicationStatement", "MedicationRequest",
-    "MedicationAdministration", "MedicationDispense", "Medication", "AllergyIntolerance", "FamilyMemberHistory",
+    "MedicationAdministration", "MedicationDispense", "Medication", "Specimen",
+    "AllergyIntolerance", "FamilyMemberHistory",
 })  # fmt: skip
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _decode = msgspec.json.Decoder(Resource)
@@ -65,7 +80,7 @@ def unpacked(data: bytes) -> bytes:
         return data
     try:
         return gzip.decompress(data)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         raise RecordRefused("record", "the gzip data are broken or cut.", "Export it again.") from None
 
 
@@ -78,7 +93,7 @@ def read_bundle(data: bytes) -> Loaded:
         It is not JSON, or not a FHIR Bundle.
     """
     try:
-        bundle = _decode_bundle.decode(data)
+        bundle = _decode_bundle.decode(data.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise RecordRefused("record", f"not a FHIR Bundle: {_reason(error)}.", "Export it again as JSON.") from None
     if bundle.resource_type != "Bundle":
@@ -102,6 +117,8 @@ def read_folder(folder: Path) -> Loaded:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if not isinstance(error, msgspec.MsgspecError):
+        return "not readable"
     text = str(error).split(" - at ")[0]
     return text.removeprefix("JSON is malformed: ") if text else "not readable"
 
@@ -112,8 +129,8 @@ def _load(raws: Iterator[tuple[bytes, str]]) -> Loaded:
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     resources: list[tuple[str, Resource]] = []
-    drugs: dict[str, Concept] = {}
-    people: dict[str, Person] = {}
+    drugs: dict[str, Concept] = {}  # what Medications and Specimens are, by their names
+    known = _Known({}, {})
     for raw, url in raws:
         kind = _type_of(raw)
         counts[kind] += 1
@@ -123,26 +140,26 @@ def _load(raws: Iterator[tuple[bytes, str]]) -> Loaded:
             continue
         try:
             resource = _decode.decode(raw)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            is_doubled = _has_double_key(raw)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             issues.append(Issue("resource_not_read", where, f"It is not valid: {_reason(error)}.", "Correct it."))
             continue
-        if _has_double_key(raw):
+        if is_doubled:
             issues.append(Issue("duplicate_key", where, "A key stands twice in it.", "Correct it; it is not used."))
             continue
         names = [name for name in (url, f"{kind}/{resource.id}" if resource.id else "") if name]
         if kind == "Patient":
-            key = names[-1] if names else where
-            people[key] = Person(sex=resource.gender or "", birth=resource.birth_date or "")
-            for name in names:
-                people.setdefault(name, people[key])
+            _add_person(Person(sex=resource.gender or "", birth=resource.birth_date or ""), names or [where], known)
         elif kind == "Medication" and resource.code is not None:
             drugs |= dict.fromkeys(names, resource.code)
+        elif kind == "Specimen":
+            drugs |= dict.fromkeys(names, _concept(resource.type))
         else:
             resources.append((where, resource))
-    aliases = _aliases(people)
-    loaded = Loaded(people={key: people[key] for key in dict.fromkeys(aliases.values())}, issues=issues)
+    loaded = Loaded(people=known.people, issues=issues)
+    is_alone = counts["Patient"] == 1
     for where, resource in resources:
-        owner = _owner(resource, aliases)
+        owner = _owner(resource, known.names, is_alone=is_alone)
         if owner is None:
             loaded.strays.append(where)
             continue
@@ -178,27 +195,45 @@ def _has_double_key(raw: bytes) -> bool:
     return doubled
 
 
-def _aliases(people: dict[str, Person]) -> dict[str, str]:
-    """Return every name of a patient -> the one name that we keep."""
-    kept: dict[int, str] = {}
-    return {name: kept.setdefault(id(person), name) for name, person in people.items()}
+class _Known(msgspec.Struct):
+    """Everybody by their one key, and the key by every name that they have in the source."""
+
+    people: dict[str, Person]
+    names: dict[str, str]
 
 
-def _owner(resource: Resource, aliases: dict[str, str]) -> str | None:
+def _add_person(person: Person, names: list[str], known: _Known) -> None:
+    """Add somebody, or further names of somebody who is already known by one of them.
+
+    Raises
+    ------
+    RecordRefused
+        Two different people have one name.
+    """
+    key = next((known.names[name] for name in names if name in known.names), names[-1])
+    if known.people.setdefault(key, person) != person:
+        raise RecordRefused("record", "two different patients have the same id.", "Export them apart.")
+    known.names |= dict.fromkeys(names, key)
+
+
+def _owner(resource: Resource, names: dict[str, str], *, is_alone: bool) -> str | None:
+    """Return the key of whom a resource is about, or None; an absolute reference never means another server's."""
     link = resource.subject or resource.patient
-    if link is None or not link.reference:
-        return next(iter(aliases.values())) if len(set(aliases.values())) == 1 and link is None else None
-    reference = link.reference
-    if reference in aliases:
-        return aliases[reference]
-    short = "/".join(reference.split("/")[-2:])
-    return aliases.get(short)
+    if link is None or (link.reference or "").startswith("#"):
+        return next(iter(names.values()), None) if is_alone else None
+    reference = (link.reference or "").split("/_history/")[0]
+    if reference in names:
+        return names[reference]
+    is_absolute = "://" in reference
+    if is_absolute and any("://" in name for name in names):
+        return None
+    return names.get("/".join(reference.split("/")[-2:]))
 
 
 def _entries(where: str, resource: Resource, drugs: dict[str, Concept]) -> Iterator[Entry]:
     match resource.resource_type:
         case "Observation":
-            yield from _observations(where, resource)
+            yield from _observations(where, resource, drugs)
         case "Condition":
             yield _condition(where, resource)
         case "Procedure":
@@ -257,14 +292,15 @@ def _times(instant: Text, period: Period | None) -> tuple[datetime | None, datet
     return start, last_instant(period.end) if period.end else None
 
 
-def _observations(where: str, resource: Resource) -> Iterator[Entry]:
+def _observations(where: str, resource: Resource, named: dict[str, Concept]) -> Iterator[Entry]:
     time, _ = _times(resource.effective_date_time or resource.effective_instant, resource.effective_period)
+    time = time or (first_instant(resource.issued) if resource.issued else None)
     common: dict[str, Any] = {
         "kind": "observation",
         "time": time,
         "status": resource.status or "",
         "notes": _notes(resource),
-        "specimen": (resource.specimen.display or "") if resource.specimen else "",
+        "specimen": _names(_linked(resource.specimen, resource, named))[1],
     }
     said = (resource.value_quantity, resource.value_range, resource.value_string, resource.value_codeable_concept)
     has_value = any(said) or resource.value_integer is not None
@@ -272,6 +308,23 @@ def _observations(where: str, resource: Resource) -> Iterator[Entry]:
         yield Entry(where=where, **common, **_named(resource.code), **_value(resource))
     for number, component in enumerate(resource.component, 1):
         yield Entry(where=f"{where} part {number}", **common, **_named(component.code), **_value(component))
+
+
+def _concept(value: Concept | list[Concept] | str | None) -> Concept:
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, Concept) else Concept()
+
+
+def _linked(link: Link | None, resource: Resource, named: dict[str, Concept]) -> Concept:
+    """Return what a reference points at, in the resource itself or beside it; its own words otherwise."""
+    if link is None:
+        return Concept()
+    reference = link.reference or ""
+    for raw in resource.contained if reference.startswith("#") else ():
+        inner = _decode.decode(raw)
+        if inner.id == reference[1:]:
+            return inner.code or _concept(inner.type)
+    return named.get(reference) or named.get("/".join(reference.split("/")[-2:])) or Concept(text=link.display)
 
 
 def _named(concept: Concept | None) -> dict[str, Any]:
@@ -295,6 +348,7 @@ def _value(source: Resource | Component) -> dict[str, Any]:
             "value": low.value,
             "value_high": high.value if high else None,
             "unit": low.unit or low.code or "",
+            "unit_code": (high.unit or high.code or "") if high else "",
         }
     elif source.value_string:
         values = {"words": source.value_string}
@@ -303,12 +357,22 @@ def _value(source: Resource | Component) -> dict[str, Any]:
     elif isinstance(source, Resource) and source.value_integer is not None:
         values = {"value": source.value_integer}
     flag = _first(source.interpretation[0]) if source.interpretation else ""
-    bounds = source.reference_range[0] if source.reference_range else Bounds()
+    usual = [one for one in source.reference_range if one.type is None or _first(one.type) in {"normal", ""}]
+    bounds = usual[0] if usual else Bounds()
+    unit = str(values.get("unit") or values.get("unit_code") or "")
     return values | {
         "flag": flag,
-        "reference_low": bounds.low.value if bounds.low else None,
-        "reference_high": bounds.high.value if bounds.high else None,
+        "reference_low": _bound(bounds.low, unit),
+        "reference_high": _bound(bounds.high, unit),
     }
+
+
+def _bound(quantity: Quantity | None, unit: str) -> float | None:
+    """Return one end of a reference range, unless it stands in another unit than the value."""
+    if quantity is None:
+        return None
+    own = [name for name in (quantity.unit, quantity.code) if name]
+    return quantity.value if not own or any(units_agree(name, unit) for name in own) else None
 
 
 def _condition(where: str, resource: Resource) -> Entry:
@@ -331,14 +395,14 @@ def _encounter(where: str, resource: Resource) -> Entry:
     klass = resource.klass[0] if isinstance(resource.klass, list) and resource.klass else resource.klass
     code = klass.code if isinstance(klass, Coding) else ""
     reasons = ". ".join(text for text in (_names(reason)[1] for reason in resource.reason_code) if text)
-    return Entry(kind="encounter", where=where, time=start, end=end, setting=code or "", text=reasons)
+    status = {"planned": "cancelled"}.get(resource.status or "", resource.status or "")
+    return Entry(kind="encounter", where=where, time=start, end=end, setting=code or "", text=reasons, status=status)
 
 
 def _drug(where: str, resource: Resource, drugs: dict[str, Concept]) -> Entry:
     concept = resource.medication_codeable_concept
     if concept is None and resource.medication_reference is not None:
-        link = resource.medication_reference
-        concept = drugs.get(link.reference or "") or Concept(text=link.display)
+        concept = _linked(resource.medication_reference, resource, drugs)
     codes, text = _names(concept)
     dosage = _dosage(resource)
     start, end = _times(resource.effective_date_time, resource.effective_period)
@@ -353,9 +417,10 @@ def _drug(where: str, resource: Resource, drugs: dict[str, Concept]) -> Entry:
     quantity = dosage.dose or next((part.dose_quantity for part in dosage.dose_and_rate if part.dose_quantity), None)
     cut_short = given and resource.status == "stopped" and end is not None  # it was given until then
     planned = resource.resource_type == "MedicationRequest" and resource.intent in {"proposal", "plan"}
+    status = "planned" if planned else "completed" if cut_short else resource.status or ""
     return Entry(
         kind="drug", where=where, codes=codes, text=text, time=start, end=end, single=single,
-        status="planned" if planned else "completed" if cut_short else resource.status or "", notes=_notes(resource),
+        status="not-taken" if resource.do_not_perform else status, notes=_notes(resource),
         dose=quantity.value if quantity else None, dose_unit=(quantity.unit or quantity.code or "") if quantity else "",
         dose_text=dosage.text or "", per_day=_per_day(repeat),
         route=". ".join(filter(None, (_names(dosage.route)[1], dosage.text))) if dosage.route else dosage.text or "",

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _DRUG_STATUS: dict[str, ExposureStatus] = {
     "active": "current", "in-progress": "current", "completed": "stopped", "stopped": "stopped", "on-hold": "stopped",
     "not-taken": "denied", "not-done": "denied", "intended": "planned", "draft": "planned", "planned": "planned",
-    "proposal": "planned", "unknown": "mentioned", "mentioned": "mentioned", "": "current", "ended": "stopped",
+    "proposal": "planned",
+    "discontinued": "stopped", "unknown": "mentioned", "mentioned": "mentioned", "": "current", "ended": "stopped",
 }  # fmt: skip
 _CONDITION_STATUS: dict[str, ConditionStatus] = {
     "active": "present", "recurrence": "present", "relapse": "present", "": "present", "inactive": "past",
@@ -66,6 +67,11 @@ class Gathered:
 def _observation(entry: Entry, into: Gathered) -> None:
     id = coding.quantity_of(entry.codes, entry.text, entry.specimen, into.local)
     analyte = analytes().get(id) if id else None
+    if coding.is_contradictory(entry.codes):
+        what = "Its codes mean different tests."
+        into.issues.append(Issue("code_conflict", entry.where, what, "Correct it at its source; it is not used."))
+        into.failed.append((id or "", entry.time))
+        return
     if analyte is not None and not analyte.coded:
         found = result(entry, analyte, patient=into.patient, age=into.age)
         if isinstance(found, Observation):

@@ -10,7 +10,7 @@ _DATE_LENGTH = len("2020-06-01")
 _LASTED = re.compile(
     r"\b(?:for|since|over|during|last|past|x|desde hace|seit|depuis|da)\s+(?:the\s+|about\s+|last\s+|past\s+)*"
     r"(\d{1,3}|a|an|one|two|three|four|five|six|several)\s*[- ]?\s*(hour|day|week|month|year)s?\b"
-    r"|\b(\d{1,3}|one|two|three|four|five|six)\s*[- ]?\s*(hour|day|week|month|year)s?\s+(?:ago|history|of)\b"
+    r"|\b(\d{1,3}|one|two|three|four|five|six)\s*[- ]?\s*(hour|day|week|month|year)s?\s+(?:ago|history|of(?!\s+age))\b"
 )
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "several": 3}
 _HOURS = {"hour": 1, "day": 24, "week": 168, "month": 730, "year": 8766}
@@ -30,11 +30,19 @@ def first_instant(text: str) -> datetime | None:
     if re.fullmatch(r"\d{4}(-\d{2})?", text):
         text = f"{text}-01-01"[:10] if len(text) == 4 else f"{text}-01"
     try:
-        moment = datetime.fromisoformat(text)
+        regular, shift = _regular(text)
+        moment = datetime.fromisoformat(regular) + shift
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return moment if _EARLIEST <= moment.year <= _LATEST else None
+
+
+def _regular(text: str) -> tuple[str, timedelta]:
+    """Return a time without 24:00 and leap seconds, and what must be added to it."""
+    if "T24:00" in text:
+        return text.replace("T24:00", "T00:00", 1), timedelta(days=1)
+    return re.sub(r"(T\d\d:\d\d):60", r"\1:59", text), timedelta()
 
 
 def last_instant(text: str) -> datetime | None:
@@ -49,7 +57,13 @@ def last_instant(text: str) -> datetime | None:
     """
     text = text.strip()
     moment = first_instant(text)
-    return moment + timedelta(days=1) if moment and len(text) == _DATE_LENGTH else moment
+    if moment is None or len(text) > _DATE_LENGTH:
+        return moment
+    if len(text) == len("2020"):
+        return moment.replace(year=moment.year + 1)
+    if len(text) == len("2020-06"):
+        return (moment + timedelta(days=31)).replace(day=1)
+    return moment + timedelta(days=1)
 
 
 def began(text: str, moment: datetime) -> datetime | None:

@@ -57,6 +57,7 @@ class Bounds(msgspec.Struct, frozen=True, rename="camel"):
 
     low: Quantity | None = None
     high: Quantity | None = None
+    type: Concept | None = None
 
 
 class Repeat(msgspec.Struct, frozen=True, rename="camel"):
@@ -116,12 +117,14 @@ class Resource(msgspec.Struct, frozen=True, rename="camel"):
     effective_instant: Text = None
     effective_period: Period | None = None
     issued: Text = None
+    do_not_perform: bool = False
+    contained: list[msgspec.Raw] = []
+    type: Concept | list[Concept] | str | None = None  # of a Specimen
     value_quantity: Quantity | None = None
     value_range: Bounds | None = None
     value_string: Text = None
     value_integer: float | None = None
     value_codeable_concept: Concept | None = None
-    data_absent_reason: Concept | None = None
     component: list[Component] = []
     interpretation: list[Concept] = []
     reference_range: list[Bounds] = []

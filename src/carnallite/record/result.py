@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\s*(<=|>=|<|>|≤|≥)?\s*([+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*(\D.*)?", re.DOTALL)
 _COMMA = re.compile(r"\s*(?:<=|>=|<|>|≤|≥)?\s*\d+,\d+\s*\S*\s*")
+_LONGEST = 80  # letters; a longer result is a text
+_KNOWN = frozenset({"", "<", "<=", ">", ">="})
 _COMPARATORS = {"≤": "<=", "≥": ">="}
 _SPOKEN = re.compile(r"\s*(less|lower|greater|more|higher) than(?= *\d)", re.IGNORECASE)
 _FLAGS = {"L": "low", "LL": "low", "H": "high", "HH": "high", "N": "normal", "LU": "low", "HU": "high"}
@@ -54,7 +56,7 @@ def result(entry: Entry, analyte: Analyte, *, patient: Patient, age: float | Non
     remarks = _remarks(entry)
     if entry.value is not None:
         return _from_number(entry, analyte, (entry.comparator, entry.value, entry.unit), remarks)
-    number = read_number(entry.words) if entry.words else None
+    number = read_number(entry.words.strip()) if len(entry.words) <= _LONGEST else None
     if number is not None:
         comparator, value, unit = number
         unit = _without_flags(unit)
@@ -62,7 +64,7 @@ def result(entry: Entry, analyte: Analyte, *, patient: Patient, age: float | Non
             what = f"{analyte.name}: the text after the number is no unit."
             return _issue(entry, "unit_unknown", what, "Write number and unit alone.")
         return _from_number(entry, analyte, (comparator, value, unit or entry.unit), remarks)
-    if _COMMA.fullmatch(entry.words):
+    if _COMMA.fullmatch(entry.words.strip()[:_LONGEST]):
         return _issue(entry, "decimal_comma", "The number has a decimal comma.", "Write it with a point.")
     said = level(entry.words) or _FLAGS.get(entry.flag.upper(), "")
     if not said:
@@ -87,7 +89,8 @@ def _from_number(
     if isinstance(size, Issue):
         return size
     canonical = _steady(value * size)
-    if not comparator and not analyte.plausible.low <= canonical <= analyte.plausible.high:
+    lowest = min(0.0, analyte.plausible.low) if comparator else analyte.plausible.low
+    if comparator not in _KNOWN or not lowest <= canonical <= analyte.plausible.high or canonical == lowest == 0:
         usual = f"{analyte.show(analyte.plausible.low)} to {analyte.show(analyte.plausible.high)}"
         what = f"{where}: {value:g} {unit} is not plausible ({usual})."
         return _issue(entry, "implausible", what, "Check unit, decimal point and row.")
@@ -104,6 +107,8 @@ def _from_number(
         remarks = (*remarks, "unusual_unit")
     if entry.value_high is not None:
         high = _steady(entry.value_high * size)
+        if high < canonical:
+            return _issue(entry, "range_reversed", f"{where}: the range ends below its start.", "Correct it.")
     given = _given_reference(entry, analyte, size)
     return Observation(
         quantity=analyte.id,
@@ -142,18 +147,23 @@ def _factor(entry: Entry, analyte: Analyte, unit: str) -> float | Issue:
     """Return the factor to the canonical unit; text and code of a unit must agree."""
     sizes: list[float] = []
     complaints: list[UnitError] = []
-    for spelling in dict.fromkeys((unit, entry.unit_code)):
+    for spelling in dict.fromkeys((unit, entry.unit, entry.unit_code)):
         if spelling or not (unit or entry.unit_code):
             try:
                 sizes.append(analyte.factor(spelling))
             except UnitError as error:
                 complaints.append(error)
+                if is_unit(spelling):  # a unit, but of something else
+                    sizes.append(math.nan)
+    sizes = sizes if any(math.isfinite(size) for size in sizes) else []
     if not sizes:
         missing = not (unit or entry.unit_code)
         code = "unit_missing" if missing else "unit_unknown"
-        return _issue(entry, code, f"{analyte.name}: {complaints[0].where} {complaints[0].what}", complaints[0].do)
-    if len(sizes) > 1 and not math.isclose(sizes[0], sizes[1], rel_tol=1e-9):
-        what = f"{analyte.name}: the unit's text '{fold(unit)}' and code '{entry.unit_code}' disagree."
+        # A text that is no unit may be anything, so it is never shown.
+        what = f"'{fold(unit)}' does not measure this" if is_unit(unit) else "the unit is missing or not known"
+        return _issue(entry, code, f"{analyte.name}: {what}.", complaints[0].do)
+    if not all(math.isclose(size, sizes[0], rel_tol=1e-9) for size in sizes):
+        what = f"{analyte.name}: the unit's text and code disagree."
         return _issue(entry, "unit_conflict", what, "Correct it at its source; the value is not used.")
     return sizes[0]
 
@@ -216,6 +226,8 @@ def _remarks(entry: Entry) -> tuple[str, ...]:
         remarks.append("hemolysed")
     if entry.status == "preliminary":
         remarks.append("preliminary")
+    if entry.status in {"amended", "corrected"}:
+        remarks.append("corrected")
     if entry.time is None:
         remarks.append("undated")
     return tuple(remarks)

@@ -41,7 +41,7 @@ def read_record(
     format : str, optional
         Which of them; found out from name and content if not given.
     patient : str, optional
-        Key or ordinal number (from 1) of the patient, where the source holds several.
+        Key of the patient, or `#1` for the first, where the source holds several.
     now : datetime, optional
         Time of the assessment; otherwise the latest clinical time of the record.
     local : mapping, optional
@@ -90,7 +90,7 @@ def read_all(
     """
     loaded, digest = load(source, format=format)
     for key, person in loaded.people.items():
-        yield key, build(person, loaded.entries.get(key, []), now=now, local=local, digest=digest)
+        yield key, build(person, loaded.entries.get(key, []), issues=loaded.issues, now=now, local=local, digest=digest)
 
 
 def choose(
@@ -114,7 +114,7 @@ def choose(
     if patient is None:
         if len(keys) > 1:
             what = f"it holds {len(keys)} patients."
-            raise RecordRefused("record", what, f"Select one with --patient 1 to {len(keys)}, or by key.")
+            raise RecordRefused("record", what, f"Select one by key, or with --patient '#1' to '#{len(keys)}'.")
         if loaded.strays:
             what = f"{len(loaded.strays)} lines are about somebody else, the first is {loaded.strays[0]}."
             raise RecordRefused("record", what, "Remove them; nobody's results may be mixed.")

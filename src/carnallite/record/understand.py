@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import msgspec
@@ -22,6 +22,7 @@ _WORD = re.compile(r"[^\W_]+(?:\+)?|[.;:!?\n,()\[\]/]")
 _ENDS_CLAUSE = frozenset(".;!?\n")
 _LIST_WORDS = frozenset({"or", "and", "nor", "other", "any", "y", "ni", "o", "und", "oder", "et", "ou", "e", "drugs"})
 _LONGEST_LISTED = 4
+_LONGEST_TEXT = 100_000  # letters of one text that are read
 _MARKS = _ENDS_CLAUSE | {","}
 
 
@@ -142,7 +143,7 @@ class _Found(msgspec.Struct):
     run: str
 
 
-@cache
+@lru_cache(maxsize=4096)  # bounded: it holds words of records
 def mentions(text: str) -> tuple[Mention, ...]:
     """Return everything that a text names, in order.
 
@@ -156,11 +157,12 @@ def mentions(text: str) -> tuple[Mention, ...]:
     >>> mentions("")
     ()
     """
-    tokens = words(text)
+    tokens = words(text[:_LONGEST_TEXT])
     found = _matches(tokens)
+    covered = {place: number for number, match in enumerate(found) for place in range(match.start, match.end)}
     answer: list[Mention] = []
     for match in found:
-        sense = _sense(tokens, match, found)
+        sense = _sense(tokens, match, covered)
         for kind, id in match.names:
             if kind != "nothing":
                 answer.append(Mention(kind, id, sense, match.run))  # type: ignore[arg-type]
@@ -200,9 +202,8 @@ def _longest(tokens: list[str], start: int, lookup: Lookup) -> _Found | None:
     return None
 
 
-def _sense(tokens: list[str], match: _Found, others: list[_Found]) -> Sense:
+def _sense(tokens: list[str], match: _Found, covered: dict[int, int]) -> Sense:
     """Return how a match is meant, from the cues of its clause."""
-    covered = {place for other in others if other is not match for place in range(other.start, other.end)}
     commas = 0
     for place in range(match.start - 1, -1, -1):
         if tokens[place] in _ENDS_CLAUSE:
@@ -213,13 +214,18 @@ def _sense(tokens: list[str], match: _Found, others: list[_Found]) -> Sense:
         meant = _cue_at(tokens, place, covered)
         if "boundary" in meant:
             break
+        if "after" in meant and place - 1 in covered:
+            continue  # it belongs to what stands before it: "vomiting absent, diarrhea present"
         for sense in _BEFORE:
             if sense in meant:
                 return "present" if commas and not _is_list(tokens, place, match) else sense
+    following = tokens[match.end] if match.end < len(tokens) else ""
+    if "past" in _cues().get(following, ()):
+        return "past"
     return "absent" if _denied_after(tokens, match.end, covered) else "present"
 
 
-def _cue_at(tokens: list[str], place: int, covered: set[int]) -> frozenset[str]:
+def _cue_at(tokens: list[str], place: int, covered: dict[int, int]) -> frozenset[str]:
     """Return what the longest cue that ends at a place may mean."""
     cues = _cues()
     for size in (4, 3, 2, 1):
@@ -249,7 +255,7 @@ def _is_list(tokens: list[str], cue: int, match: _Found) -> bool:
     return True
 
 
-def _denied_after(tokens: list[str], start: int, covered: set[int]) -> bool:
+def _denied_after(tokens: list[str], start: int, covered: dict[int, int]) -> bool:
     clause: list[str] = []
     for place in range(start, min(start + 5, len(tokens))):
         if tokens[place] in _MARKS or place in covered:
@@ -266,7 +272,7 @@ def _denied_after(tokens: list[str], start: int, covered: set[int]) -> bool:
 Level = Literal["undetectable", "low", "normal", "high", ""]
 
 
-@cache
+@lru_cache(maxsize=4096)
 def level(text: str) -> Level:
     """Return whether a result in words means low, normal or high.
 
@@ -292,7 +298,7 @@ def level(text: str) -> Level:
     return best[1]
 
 
-@cache
+@lru_cache(maxsize=4096)
 def is_denial(text: str) -> bool:
     """Return whether a result in words only says no: "absent", "negative", "none".
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, USAGE, REFUSED, FAILED = 0, 2, 3, 4
+FIRST_YEAR, LAST_YEAR = 1700, 9000
 
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
 
@@ -36,21 +37,32 @@ Research software for clinicians. It is not a medical device; the clinician deci
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given:
-        sys.stdout.write(HELLO)
-        return OK
-    options = _parser().parse_args(given)
     try:
-        return int(options.run(options))
-    except RecordRefused as error:
-        return _say(f"refused: {error}", REFUSED)
-    except UnknownIdError as error:
-        return _say(str(error), USAGE)
+        if given:
+            options = _parser().parse_args(given)
+            code = int(options.run(options))
+        else:
+            sys.stdout.write(HELLO)
+            code = OK
+        sys.stdout.flush()
     except CarnalliteError as error:
-        return _say(f"failed: {error}", FAILED)
+        return _say_why(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        return _say(f"failed: {error.strerror or 'the system refused'}. Check paths, rights and disk.", FAILED)
+    return code
+
+
+def _say_why(error: CarnalliteError) -> int:
+    """Tell why nothing could be answered, with the exit code for it."""
+    match error:
+        case RecordRefused():
+            return _say(f"refused: {error}", REFUSED)
+        case UnknownIdError():
+            return _say(str(error), USAGE)
+    return _say(f"failed: {error}", FAILED)
 
 
 def _say(text: str, code: int) -> int:
@@ -93,6 +105,8 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no ISO time; write 2020-06-01T08:00+02:00") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise argparse.ArgumentTypeError(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
@@ -136,7 +150,7 @@ def _local_map(path: Path) -> dict[str, str]:
 
     from carnallite.quantity import analytes  # noqa: PLC0415
 
-    if not path.exists():
+    if not path.is_file():
         raise RecordRefused("--map", "there is no such file.", "Check the path.")
     table: dict[str, str] = {}
     with path.open(encoding="utf-8-sig", newline="") as lines:

@@ -177,7 +177,7 @@ def test_mimic_selects_one_person(tmp_path: Path):
     assert list(everybody.people) == ["3", "20", "100"]
     assert everybody.strays == ["labevents 1"]
     assert list(read_mimic(source, "20").entries) == ["20"]
-    assert list(read_mimic(source, "2").entries) == ["20"]
+    assert list(read_mimic(source, "#2").entries) == ["20"]
     assert read_mimic(source, alone=True).entries == {}
     with pytest.raises(RecordRefused):
         read_mimic(source, "4")
