@@ -25,9 +25,14 @@ def senses(text: str) -> dict[str, str]:
         ("Chronic kidney disease, Stage IV", "ckd_stage_4", "present"),
         ("Diarrea crónica", "chronic_diarrhea", "present"),
         ("Krampfanfall", "seizure", "present"),
+        ("Vomiting absent, diarrhea present", "vomiting", "absent"),
+        ("Vomiting absent, diarrhea present", "diarrhea", "present"),
+        ("Negative for diarrhea and positive for vomiting", "vomiting", "present"),
+        ("Without treatment the diarrhea persisted", "vomiting", None),
+        ("Vomiting resolved", "vomiting", "past"),
     ],
 )
-def test_a_text_names_what_a_data_file_lists(text: str, id: str, sense: str) -> None:
+def test_a_text_names_what_a_data_file_lists(text: str, id: str, sense: str | None) -> None:
     assert senses(text).get(id) == sense
 
 
