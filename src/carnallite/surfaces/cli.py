@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     assess = commands.add_parser("assess", help="causes, what is unsafe, what to measure next")
     assess.add_argument("record", metavar="RECORD", help="FHIR Bundle, NDJSON folder, CSV timeline, OMOP database")
     assess.add_argument("--format", choices=["fhir", "csv", "omop", "mimic", "eicu"], help="found out if not given")
-    assess.add_argument("--patient", "--person", metavar="N", help="ordinal or key, where the record holds several")
+    assess.add_argument("--patient", "--person", metavar="N", help="key, or #2 for the second, where it holds several")
     assess.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else the latest in it")
     assess.add_argument("--units", choices=["si", "us", "both"], default="si", help="mmol/L, mg/dL, or both")
     assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
