@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from carnallite.knowledge import Formula, knowledge
-from carnallite.knowledge.expression import evaluate, parse
+from carnallite.knowledge.expression import evaluate, names, parse
 from carnallite.quantity import analyte, analytes
 from carnallite.record.timeline import Observation
 
@@ -95,10 +96,11 @@ def _is_valid(
     values = dict(person)
     for name, unit in (formula.inputs | formula.checks).items():
         one = chosen.get(name) or _nearest(results.get(name, ()), lead, max(formula.paired_h, 24))
-        if one is None or one.high is None:
-            return True
-        values[name] = one.high / analyte(name).factor(unit)
-    return bool(evaluate(parse(formula.valid_when), values))
+        if one is not None and one.high is not None:
+            values[name] = one.high / analyte(name).factor(unit)
+    tree = parse(formula.valid_when)
+    limits = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+    return all(evaluate(limit, values) for limit in limits if set(names(limit)) <= values.keys())
 
 
 def _span(

@@ -258,7 +258,7 @@ def _entries(where: str, resource: Resource, drugs: dict[str, Concept]) -> Itera
         case "FamilyMemberHistory":
             for concept in _family(resource):
                 codes, text = _names(concept)
-                yield Entry(kind="family", where=where, codes=codes, text=text)
+                yield Entry(kind="family", where=where, codes=codes, text=text, status=resource.status or "")
         case _:
             yield _drug(where, resource, drugs)
 

@@ -125,3 +125,12 @@ def test_ages_beyond_all_ages_count_as_over_89() -> None:
     reading = read(observation("2823-3", 4.0, "mmol/L"), who=patient(birthDate="1720-01-01"))
     assert reading.timeline.age() == 90
     assert math.isclose(read(observation("2823-3", 4.0, "mmol/L")).timeline.age() or 0, 50.07, abs_tol=0.1)
+
+
+def test_a_known_broken_limit_is_enough_to_withhold_a_formula() -> None:
+    text = (
+        "0|serum_potassium|3|mmol/L\n0|urine_potassium|60|mmol/L\n0|serum_osmolality|290|mosm/kg\n"
+        "0|urine_osmolality|150|mosm/kg"
+    )
+    assert value(text, "transtubular_potassium_gradient") is None
+    assert value("0|age|5|\n0|sex|male|\n0|serum_creatinine|>3|mg/dL", "egfr") is None
