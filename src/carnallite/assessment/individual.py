@@ -135,6 +135,8 @@ def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
     found: dict[str, list[tuple[int, Alert]]] = {"emergency": [], "unsafe": [], "sample": []}
     columns = everybody.columns
     for rule in knowledge().rules.values():
+        if any(everybody.rules[other][row] == PRESENT for other in rule.unless):
+            continue
         truth = everybody.rules[rule.id][row]
         why = facts_for(rule.when, columns, row) if truth == PRESENT else ()
         alert = Alert(

@@ -106,6 +106,8 @@ def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> No
         _resolve(file, "id", item.id, analytes())
         for finding in item.settles:
             _resolve(file, "settles", finding, known.findings)
+    for rule in getattr(item, "unless", ()):
+        _resolve(file, "unless", rule, known.rules)
     for test in getattr(item, "ask", ()):
         _resolve(file, "ask", test, analytes())
     if isinstance(item, schema.Treatment):

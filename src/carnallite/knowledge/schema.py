@@ -207,6 +207,7 @@ class Rule(CitedItem, frozen=True, kw_only=True):
     do: str
     ask: tuple[str, ...] = ()  # tests to ask for while the rule cannot be decided
     asks_when: str = ""  # ... and this holds
+    unless: tuple[str, ...] = ()  # rules that say the same and more; while one of them holds this one is silent
     statements: tuple[str, ...] = ()
 
 

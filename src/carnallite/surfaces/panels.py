@@ -123,6 +123,8 @@ def flag(one: Observation, timeline: Timeline) -> str:
 
 def show(one: Observation, units: words.Units) -> str:
     """Return a result with its unit, bounded where it is bounded."""
+    if one.basis == "words":
+        return f"{one.printed} (no number)"
     low, high = bounds(one)
     item = analyte(one.quantity)
     if low == high:

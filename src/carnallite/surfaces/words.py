@@ -227,6 +227,7 @@ def headline(assessment: Assessment, units: Units, *, both: bool = False) -> str
         is_known = ion.state != "unknown"
         state = ion.state if is_known else "not known"
         shown = value(ion.result, units, both=both) if ion.result else ""
+        shown = "(no number)" if shown in {"low", "normal", "high"} else shown
         number = f" {shown}" if is_known and shown else f" (last {shown})" if shown else ""
         doubt = ", perhaps out of range" if ion.result and ion.result.flag == "?" else ""
         parts.append(f"{ion.kind} {ion.name} {state}{number}{doubt}".strip())
