@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carnallite.assessment.infer import Posterior
+    from carnallite.knowledge import Clue
     from carnallite.record import Reading
 
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
@@ -213,31 +214,13 @@ def _cause(number: int, columns: Columns, posterior: Posterior, row: int) -> Ran
         reasons.append(Reason(fact=told, statement=statement, source=prior.source, status=prior.status))
     for clue in item.clues:
         column = net.findings.index(clue.finding)
-        strength, background = clue.probability, net.background[column]
+        strength, background = clue.probability, float(net.background[column])
         ratio = (1 - (1 - background) * (1 - strength)) / background
         state = posterior.state[row, column]
         if state == PRESENT and ratio > 1.5:
-            told = _as_fact(clue.finding, columns, row)
-            reasons.append(
-                Reason(
-                    fact=told,
-                    statement=clue.statement or None,
-                    likelihood_ratio=round(float(ratio), 1),
-                    source=clue.source,
-                    status=clue.status,
-                )
-            )
+            reasons.append(_reason(clue, round(ratio, 1), columns, row))
         elif state == ABSENT and strength > 0.4:
-            told = _as_fact(clue.finding, columns, row)
-            against.append(
-                Reason(
-                    fact=told,
-                    statement=clue.statement or None,
-                    likelihood_ratio=round(1 - strength, 2),
-                    source=clue.source,
-                    status=clue.status,
-                )
-            )
+            against.append(_reason(clue, round(1 - strength, 2), columns, row))
     return RankedCause(
         id=item.id,
         name=item.name,
@@ -245,6 +228,16 @@ def _cause(number: int, columns: Columns, posterior: Posterior, row: int) -> Ran
         basis="recorded" if prior.when and prior.because else "inferred",
         because=item.mechanism, for_=tuple(reasons), against=tuple(against), statements=item.statements,
     )  # fmt: skip
+
+
+def _reason(clue: Clue, ratio: float, columns: Columns, row: int) -> Reason:
+    return Reason(
+        fact=_as_fact(clue.finding, columns, row),
+        statement=clue.statement or None,
+        likelihood_ratio=ratio,
+        source=clue.source,
+        status=clue.status,
+    )
 
 
 def _as_fact(id: str, columns: Columns, row: int) -> str:
