@@ -93,7 +93,7 @@ def _withdrawn(entry: Entry, issues: list[Issue]) -> bool:
         what = f"Its status is '{entry.status}'."
         issues.append(Issue("status_not_used", entry.where, what, "Wait for the final result."))
         return True
-    if entry.status == "cancelled":
+    if entry.status == "cancelled" or (entry.kind == "procedure" and entry.status in {"not-done", "planned"}):
         issues.append(Issue("status_not_used", entry.where, "It was cancelled.", "Nothing; it is not used."))
         return True
     return False

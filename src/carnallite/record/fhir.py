@@ -289,7 +289,10 @@ def _times(instant: Text, period: Period | None) -> tuple[datetime | None, datet
     if period is None:
         return None, None
     start = first_instant(period.start) if period.start else None
-    return start, last_instant(period.end) if period.end else None
+    end = last_instant(period.end) if period.end else None
+    if period.end and end is None and not period.end.startswith("9999"):
+        end = start  # it ended, nobody can read when: it does not go on for ever
+    return start, end
 
 
 def _observations(where: str, resource: Resource, named: dict[str, Concept]) -> Iterator[Entry]:

@@ -39,7 +39,7 @@ _DRUG_STATUS: dict[str, ExposureStatus] = {
 }  # fmt: skip
 _CONDITION_STATUS: dict[str, ConditionStatus] = {
     "active": "present", "recurrence": "present", "relapse": "present", "": "present", "inactive": "past",
-    "remission": "past", "resolved": "past",
+    "remission": "past", "resolved": "past", "ruled-out": "absent", "refuted": "absent",
 }  # fmt: skip
 _SETTINGS = {
     "EMER": "emergency", "IMP": "ward", "ACUTE": "ward", "NONAC": "ward", "OBSENC": "ward", "AMB": "outpatient",

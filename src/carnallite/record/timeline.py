@@ -126,8 +126,13 @@ class Timeline(Value, frozen=True):
         """Return the age at the index [a], or None where it is unknown."""
         if self.patient.birth is None:
             return self.patient.age_at_least
-        years = (self.index.date() - self.patient.birth) / timedelta(days=365.25)
-        return max(years, 0.0)
+        today, birth = self.index.date(), self.patient.birth
+        if today < birth:
+            return 0.0
+        years = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+        leap_day = (birth.month, birth.day) == (2, 29)
+        birthday = date(birth.year + years, 3, 1) if leap_day else birth.replace(year=birth.year + years)
+        return years + max((today - birthday) / timedelta(days=365.25), 0.0)
 
 
 class Reading(Value, frozen=True):

@@ -37,6 +37,8 @@ Research software for clinicians. It is not a medical device; the clinician deci
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets a question mark
     try:
         if given:
             options = _parser().parse_args(given)

@@ -167,3 +167,16 @@ def test_bytes_that_are_no_text_cost_one_resource(raw: bytes) -> None:
     extra = b', {"resource": {"resourceType": "Observation", "status": "final", ' + raw + b"}}]}"
     found = fhir_reading(bundle(observation(K, 2.9, "mmol/L"))[:-2] + extra)
     assert [one.quantity for one in found.timeline.observations] == ["serum_potassium"]
+
+
+def test_an_end_that_cannot_be_read_is_still_an_end() -> None:
+    taken = {"effectivePeriod": {"start": "2018-01-01", "end": "2019-02-30"}}
+    found = answer(observation(MG, 0.3, "mmol/L"), drug("omeprazole", **taken))
+    assert all(cause.probability < 0.5 for cause in found.causes if cause.id == "ppi")
+
+
+@pytest.mark.parametrize(("born", "age"), [("2002-06-01", 18.0), ("2002-06-02", 17.0), ("2004-02-29", 16.0)])
+def test_ages_turn_on_the_birthday(born: str, age: float) -> None:
+    found = read(observation(K, 4.0, "mmol/L"), who=patient(birthDate=born)).timeline.age()
+    assert found is not None
+    assert int(found) == age
