@@ -35,7 +35,7 @@ _LEVELS = frozenset({"low", "normal", "high"})
 _OF_DRUGS = frozenset(
     {"taking", "taking_by", "ever", "mentioned", "exposed", "stopped_recently", "drawn_under", "days_on", "dose_of"}
 )
-_OF_CONDITIONS = frozenset({"recorded", "acute", "just", "past", "denied", "family", "days_with"})
+_OF_CONDITIONS = frozenset({"recorded", "acute", "recent", "just", "past", "denied", "family", "days_with"})
 _OPEN = frozenset({"may_exceed", "may_fall_below"})
 
 

@@ -315,13 +315,21 @@ class Facts:
         return PRESENT if self._is_present(condition) else ABSENT
 
     def acute(self, condition: str) -> int:
-        """Return whether a condition is present and began lately, or at a time that is not known."""
-        limit = _limit("acute_window")
+        """Return whether a condition is present and began in the last days, or at a time that is not known."""
+        return self._began_within(condition, _limit("acute_window"))
+
+    def recent(self, condition: str) -> int:
+        """Return whether an acute illness is present and began lately enough to act, or without a date."""
+        return self._began_within(condition, _limit("illness_window"))
+
+    def _began_within(self, condition: str, hours: float) -> int:
+        index = self.timeline.index
         for one in self._conditions.get(condition, ()):
-            lately = one.onset is None or _hours(self.timeline.index, one.onset) <= limit
-            if one.status == "present" and lately and one.abatement is None:
+            lately = one.onset is None or _hours(index, one.onset) <= hours
+            is_over = one.abatement is not None and _hours(index, one.abatement) > 0
+            if one.status == "present" and lately and not is_over:
                 return PRESENT
-        return ABSENT
+        return PRESENT if condition in self._procedures else ABSENT
 
     def just(self, condition: str) -> int:
         """Return whether an event began or ended within a day, or is recorded as present without a date."""
@@ -411,6 +419,7 @@ NAMED: dict[str, Callable[[Facts, str], int]] = {
     "denied": Facts.denied,
     "family": Facts.family,
     "just": Facts.just,
+    "recent": Facts.recent,
     "exposed": Facts.exposed,
     "drawn_under": Facts.drawn_under,
     "unreadable": Facts.unreadable,

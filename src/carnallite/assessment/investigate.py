@@ -52,6 +52,8 @@ def _information(findings: tuple[str, ...], posterior: Posterior, row: int) -> f
     joint = posterior.joint[row]
     bits = 0.0
     for id in findings:
+        if id not in net.findings:
+            continue  # no cause is known by it
         column = net.findings.index(id)
         if posterior.state[row, column] != UNKNOWN:
             continue

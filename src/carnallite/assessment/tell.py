@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.facts import Facts
     from carnallite.record import Observation
 
-_CONDITIONS = frozenset({"recorded", "acute", "just", "past", "denied", "family", "days_with"})
+_CONDITIONS = frozenset({"recorded", "acute", "recent", "just", "past", "denied", "family", "days_with"})
 _DRUGS = frozenset(
     {"taking", "exposed", "drawn_under", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}
 )
