@@ -129,17 +129,22 @@ class Facts:
 
     def rise(self, quantity: str) -> Interval:
         """Return the change since the result before the newest, within the window of a fast rise."""
-        window = timedelta(hours=_limit("rise_window"))
-        dated = [
-            one
-            for one in self._results.get(quantity, ())
-            if one.time is not None and "preliminary" not in one.remarks and self.timeline.index - one.time <= window
-        ]
+        dated = self._final_within(quantity, _limit("rise_window"))
         if len(dated) < 2 or dated[-1].low is None or dated[-2].high is None:
             return NOTHING
         low = dated[-1].low - dated[-2].high
         high = math.inf if dated[-1].high is None or dated[-2].low is None else dated[-1].high - dated[-2].low
         return low, high
+
+    def _final_within(self, quantity: str, hours: float) -> list[Observation]:
+        """Return the dated final results of the last hours, the oldest first."""
+        return [
+            one
+            for one in self._results.get(quantity, ())
+            if one.time is not None
+            and "preliminary" not in one.remarks
+            and _hours(self.timeline.index, one.time) <= hours
+        ]
 
     def reference(self, quantity: str) -> Interval:
         """Return the laboratory's own interval, or ours for this sex and age."""
@@ -164,12 +169,7 @@ class Facts:
 
     def extreme(self, quantity: str, level: str) -> Observation | None:
         """Return the lowest or highest result of the last days."""
-        limit = timedelta(hours=_limit("acute_window"))
-        seen = [
-            one
-            for one in self._results.get(quantity, ())
-            if one.time is not None and self.timeline.index - one.time <= limit and "preliminary" not in one.remarks
-        ]
+        seen = self._final_within(quantity, _limit("acute_window"))
         if level == "low":
             return min(seen, key=lambda one: _interval(one)[1], default=None)
         return max(seen, key=lambda one: _interval(one)[0], default=None)

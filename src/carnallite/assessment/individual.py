@@ -9,7 +9,7 @@ import numpy as np
 
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.infer import network
+from carnallite.assessment.infer import network, unexplained
 from carnallite.assessment.investigate import next_tests
 from carnallite.assessment.panel import Panel, panel
 from carnallite.assessment.results import results
@@ -80,8 +80,7 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
     alerts = _alerts(everybody, row)
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
-    causes = () if withheld else _causes(columns, posterior, row)
-    causes = causes if withheld else _with_none(causes, float(posterior.joint[row, 0]), states)
+    causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)
     if withheld:
         what = "The causes are not ranked while the sample is in doubt."
@@ -120,7 +119,7 @@ def _state(ion: str, columns: Columns, row: int) -> State:
         return "low"
     if high == PRESENT:
         return "high"
-    measured = any(one.latest(id) for one in [columns.people[row]] for id in _MEASURES[ion])
+    measured = any(columns.people[row].latest(id) for id in _MEASURES[ion])
     return "normal" if measured and low == ABSENT and high == ABSENT else "unknown"
 
 
@@ -139,28 +138,17 @@ def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
         if any(everybody.rules[other][row] == PRESENT for other in rule.unless):
             continue
         truth = everybody.rules[rule.id][row]
-        why = facts_for(rule.when, columns, row) if truth == PRESENT else ()
-        alert = Alert(
-            id=rule.id,
-            summary=rule.summary,
-            do=rule.do,
-            why=why,
-            statements=rule.statements,
-            source=rule.source,
-        )
         if truth == PRESENT:
-            found[rule.kind].append((rule.rank, alert))
+            summary, do, because = rule.summary, rule.do, rule.when
         elif truth == UNKNOWN and rule.asks_when and evaluate(rule.asks_when, columns)[row] == PRESENT:
             names = " and ".join(analyte(id).name for id in rule.ask if not _is_current(columns.people[row], id))
-            open_ = Alert(
-                id=rule.id,
-                summary=f"Not known whether safe: {rule.summary[0].lower()}{rule.summary[1:]}",
-                do=f"Measure {names} first." if names else _UNSTEADY,
-                why=facts_for(rule.asks_when, columns, row),
-                statements=rule.statements,
-                source=rule.source,
-            )
-            found[rule.kind].append((rule.rank, open_))
+            summary = f"Not known whether safe: {rule.summary[0].lower()}{rule.summary[1:]}"
+            do, because = f"Measure {names} first." if names else _UNSTEADY, rule.asks_when
+        else:
+            continue
+        why = facts_for(because, columns, row)
+        alert = Alert(id=rule.id, summary=summary, do=do, why=why, statements=rule.statements, source=rule.source)
+        found[rule.kind].append((rule.rank, alert))
     return {
         kind: tuple(alert for _, alert in sorted(pairs, key=lambda p: (p[0], p[1].id))) for kind, pairs in found.items()
     }
@@ -313,13 +301,8 @@ def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explaine
 def _linked(id: str, everybody: Panel, row: int) -> float:
     link = knowledge().links[id]
     alone = float(everybody.links[id][0][row])
-    posterior = everybody.posterior
-    net = network()
-    column = net.findings.index(link.effect)
-    spared = np.log1p(-net.strength[posterior.candidates[row], column])
-    unexplained = (1 - net.background[column]) * np.exp(posterior.sets.astype(float) @ spared)
-    fired = alone / (1 - (1 - alone) * unexplained)
-    return round(float(posterior.joint[row] @ fired), 4)
+    fired = alone / (1 - (1 - alone) * unexplained(everybody.posterior, row, link.effect))
+    return round(float(everybody.posterior.joint[row] @ fired), 4)
 
 
 def _cannot_tell(causes: tuple[RankedCause, ...], states: dict[str, State], *, is_disordered: bool) -> bool:

@@ -127,6 +127,15 @@ def infer(columns: Columns) -> Posterior:
     return Posterior(prior, marginal, matched, candidates, sets, joint, state)
 
 
+def unexplained(posterior: Posterior, row: int, finding: str) -> Reals:
+    """Return for each set of causes the chance that neither it nor the background brings a finding: "set"."""
+    net = network()
+    column = net.findings.index(finding)
+    spared = _spared()[posterior.candidates[row], column]
+    chance: Reals = (1 - net.background[column]) * np.exp(posterior.sets.astype(float) @ spared)
+    return chance
+
+
 @cache
 def _sets(size: int) -> NDArray[np.bool_]:
     """Return all sets of `size` candidates, the empty one first, smaller ones before larger ones."""

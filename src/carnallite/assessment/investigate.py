@@ -8,7 +8,7 @@ import numpy as np
 
 from carnallite.assessment.columns import evaluate
 from carnallite.assessment.facts import PRESENT, UNKNOWN
-from carnallite.assessment.infer import network
+from carnallite.assessment.infer import network, unexplained
 from carnallite.assessment.values import NextTest
 from carnallite.knowledge import knowledge
 
@@ -57,8 +57,7 @@ def _information(findings: tuple[str, ...], posterior: Posterior, row: int) -> f
         column = net.findings.index(id)
         if posterior.state[row, column] != UNKNOWN:
             continue
-        spared = np.log1p(-net.strength[posterior.candidates[row], column])
-        chance = 1 - (1 - net.background[column]) * np.exp(posterior.sets.astype(float) @ spared)
+        chance = 1 - unexplained(posterior, row, id)
         bits = max(bits, float(_entropy(joint @ chance) - joint @ _entropy(chance)))
     return bits
 

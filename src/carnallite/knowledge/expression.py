@@ -66,13 +66,6 @@ def names(tree: ast.expr) -> Iterator[str]:
                 yield from names(argument)
 
 
-def calls(tree: ast.expr) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield every call as its function and the names in its brackets."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id, tuple(ast.unparse(argument) for argument in node.args)
-
-
 def evaluate(tree: ast.expr, values: Mapping[str, float]) -> float:
     """Return the number that an arithmetic expression gives.
 

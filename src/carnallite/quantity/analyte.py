@@ -99,18 +99,20 @@ class Analyte(datafile.Item, frozen=True, kw_only=True, dict=True):
         UnitError
             Missing, unknown, or not a unit of this quantity.
         """
-        known = self._factors.get(units.fold(unit))
-        if known is None:
+        spelling = units.fold(unit)
+        if spelling not in self._factors:
             same = (size for further, size in self.also_in.items() if units.units_agree(further, unit))
             known = next(same, None)
-        if known is None:
-            known = self._factors[units.fold(unit)] = units.factor(
-                unit,
-                self.unit,
-                substance=units.Substance(self.molar_mass, self.valence),
-                per=units.Substance(self.per_molar_mass),
-            )
-        return known
+            self._factors[spelling] = known if known is not None else self._computed_factor(unit)
+        return self._factors[spelling]
+
+    def _computed_factor(self, unit: str) -> float:
+        return units.factor(
+            unit,
+            self.unit,
+            substance=units.Substance(self.molar_mass, self.valence),
+            per=units.Substance(self.per_molar_mass),
+        )
 
     def show(self, value: float, system: Literal["si", "us"] = "si") -> str:
         """Return a value with its unit, as a clinician reads it.

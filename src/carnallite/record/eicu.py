@@ -45,7 +45,7 @@ def read_eicu(folder: Path, person: str | None = None, *, alone: bool = False) -
     folder : Path
         The tables as downloaded, ``.csv`` or ``.csv.gz``; those that are missing are passed over.
     person : str, optional
-        ``patientunitstayid``, or an ordinal number from 1.
+        ``patientunitstayid``, or `#2` for the second.
     alone : bool
         With nobody selected, read entries only if the folder holds one person.
 

@@ -70,7 +70,7 @@ def read(source: str, person: str | None, *, alone: bool = False) -> Loaded:
     source : str
         A folder, a DuckDB or SQLite file, or a PostgreSQL URL.
     person : str or None
-        ``person_id``, or an ordinal number from 1; None for everybody.
+        ``person_id``, or ``#2`` for the second; None for everybody.
     alone : bool
         With nobody selected, read entries only if the data set holds one person.
 
