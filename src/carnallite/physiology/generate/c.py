@@ -1,0 +1,358 @@
+"""Write a program as the C source of a kernel, whatever the width of the vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from carnallite.datafile import Item, read_folder
+from carnallite.errors import DataFileError
+from carnallite.physiology.generate.symbolic import compile_system, eliminate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from carnallite.physiology.generate.symbolic import Graph, Program
+    from carnallite.physiology.generate.system import System
+
+_HERE = Path(__file__).parent
+_MARK = "/* ---- the generated half ---- */\n"
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*"}
+_CALLS = {
+    "exp": "exponential",
+    "log": "logarithm",
+    "tanh": "hyperbolic_tangent",
+    "sqrt": "square_root",
+    "reciprocal": "reciprocal",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "less": "less",
+    "less_equal": "less_equal",
+    "equal": "equal",
+}
+
+
+class Tableau(Item, frozen=True, kw_only=True):
+    """Hold the coefficients of one method, as its source prints them.
+
+    A Rosenbrock method is in the form that needs no product with the Jacobian: stage i solves
+    ``(1/(h gamma) - J) k_i = f(y + sum stages_ij k_j) + sum couplings_ij k_j / h``. The rows of `dense` are then those
+    of ``y(x) = (1-x) y0 + x (y1 + (1-x) (row_1 k + x row_2 k + ...))``; of an explicit method they are the weights of
+    x, x^2, ... in ``y(x) = y0 + h sum``, where x is the part of the step. A Rosenbrock method of four stages without
+    `dense` gets the one polynomial of third order that its stages allow.
+    """
+
+    kind: Literal["rosenbrock", "explicit"]
+    order: int
+    error_order: int
+    source: str
+    at: str
+    stages: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    error: tuple[float, ...]
+    dense: tuple[tuple[float, ...], ...] = ()
+    gamma: float = 0.0
+    couplings: tuple[tuple[float, ...], ...] = ()
+
+
+def tableaux(folder: Path = _HERE / "methods") -> dict[str, Tableau]:
+    """Return the methods that a kernel offers, by id.
+
+    Raises
+    ------
+    DataFileError
+        A file is wrong, or its rows do not fit its number of stages.
+    """
+    methods = read_folder(folder, Tableau)
+    for id, method in methods.items():
+        stages = len(method.weights)
+        triangles = [method.stages, method.couplings] if method.kind == "rosenbrock" else [method.stages]
+        squares = [(method.error,), method.dense]
+        fits = all([len(row) for row in rows] == list(range(stages)) for rows in triangles)
+        if not fits or any(len(row) != stages for rows in squares for row in rows):
+            raise DataFileError(f"{id}.toml", "rows do not fit the number of `weights`.", "Give row i i-1 numbers.")
+    return methods
+
+
+def source(system: System, methods: dict[str, Tableau] | None = None) -> str:
+    """Return the whole C source of a kernel; equal systems and methods give the same text.
+
+    Raises
+    ------
+    SystemInvalid
+        As `compile_system`.
+    DataFileError
+        As `tableaux`.
+    """
+    methods = tableaux() if methods is None else methods
+    above, below = (_HERE / "core.h").read_text("utf-8").split(_MARK)
+    writer = _Writer(compile_system(system), len(system.states))
+    generated = [*writer.functions(), *_methods(methods, writer.read), *_names(system, methods)]
+    sizes = {
+        "STATES": len(system.states),
+        "PARAMETERS": len(system.parameters),
+        "OUTPUTS": len(system.outputs),
+        "CONSTANTS": len(writer.hoisted),
+        "ENTRIES": len(writer.entries),
+        "FACTORS": writer.factors,
+        "STAGES": max(len(method.weights) for method in methods.values()),
+        "TERMS": max(len(_monomials(method)) for method in methods.values()),
+    }
+    defines = [f"#define {name} {size}" for name, size in sizes.items()]
+    return "\n".join([*defines, above, *generated, below])
+
+
+class _Writer:
+    """Write the functions that depend on the equations."""
+
+    def __init__(self, program: Program, size: int) -> None:
+        self.graph, self.program, self.size = program.graph, program, size
+        self.entries = list(program.jacobian)
+        roots = [*program.rates, *program.outputs, *program.jacobian.values()]
+        order = self.graph.needed(roots, self._is_leaf)
+        self.hoisted = {node: k for k, node in enumerate(filter(self._is_hoisted, order))}
+        self.read = sorted(int(self.graph.nodes[n].value) for n in self.graph.needed(program.rates, self._is_leaf) if self._is_state(n))
+        self.factors = 0
+
+    def functions(self) -> list[str]:
+        rates = [(f"f[{i}]", node) for i, node in enumerate(self.program.rates)]
+        jacobian = [(f"j[{k}]", node) for k, node in enumerate(self.program.jacobian.values())]
+        outputs = [(f"o[{i}]", node) for i, node in enumerate(self.program.outputs)]
+        takes = "const V *restrict p, const V *restrict c, const V *restrict y"
+        return [
+            self._prepare(),
+            self._function(f"rates({takes}, V *restrict f)", rates),
+            self._function(f"rates_and_jacobian({takes}, V *restrict f, V *restrict j)", rates + jacobian),
+            self._function(f"observe({takes}, V *restrict o)", outputs),
+            *self._elimination(),
+            *(_integers(f"ENTRY_{name}", [key[i] for key in self.entries]) for i, name in ((0, "ROW"), (1, "COLUMN"))),
+        ]
+
+    def _is_state(self, node: int) -> bool:
+        return self.graph.nodes[node].operation == "state"
+
+    def _is_leaf(self, node: int) -> bool:
+        return not self.graph.varies[node] or self._is_state(node)
+
+    def _is_hoisted(self, node: int) -> bool:
+        return not self.graph.varies[node] and self.graph.nodes[node].operation not in ("constant", "parameter")
+
+    def _prepare(self) -> str:
+        lines = []
+        for node in self.graph.needed(self.hoisted, lambda _: False):
+            if self._is_hoisted(node):
+                lines.append(f"const V n{node} = {self._operation(node, self._local)};")
+        lines += [f"c[{k}] = n{node};" for node, k in self.hoisted.items()]
+        return _body("prepare(const V *restrict p, V *restrict c)", ["(void)p, (void)c;", *lines])
+
+    def _function(self, head: str, results: Sequence[tuple[str, int]]) -> str:
+        lines = ["(void)p, (void)c, (void)y;"]
+        places: dict[int, list[str]] = {}
+        for place, node in results:
+            places.setdefault(node, []).append(place)
+        done: set[int] = set()
+        for node, targets in places.items():
+            for needed in self.graph.needed([node], lambda n: self._is_leaf(n) or n in done):
+                if needed not in done and not self._is_leaf(needed):
+                    lines.append(f"const V n{needed} = {self._operation(needed, self._name)};")
+                    done.add(needed)
+            lines += [f"{place} = {self._vector(node)};" for place in targets]
+        return _body(head, lines)
+
+    def _operation(self, node: int, name: Callable[[int], str]) -> str:
+        operation, arguments, _ = self.graph.nodes[node]
+        if operation == "negative":
+            return f"-{name(arguments[0])}"
+        if operation in _INFIX:
+            return f" {_INFIX[operation]} ".join(name(a) for a in arguments)
+        return f"{_CALLS[operation]}({', '.join(self._splat(a, name) for a in arguments)})"
+
+    def _local(self, node: int) -> str:
+        return f"n{node}" if self._is_hoisted(node) else self._name(node)
+
+    def _name(self, node: int) -> str:
+        operation, _, value = self.graph.nodes[node]
+        if operation == "constant":
+            return f"({value!r})" if value < 0 else repr(value)
+        if operation in ("parameter", "state"):
+            return f"{'p' if operation == 'parameter' else 'y'}[{int(value)}]"
+        return f"c[{self.hoisted[node]}]" if node in self.hoisted else f"n{node}"
+
+    def _splat(self, node: int, name: Callable[[int], str]) -> str:
+        return f"splat({name(node)})" if self.graph.number(node) is not None else name(node)
+
+    def _vector(self, node: int) -> str:
+        return self._splat(node, self._name)
+
+    def _elimination(self) -> Iterator[str]:
+        """Write LU without pivoting of J - d, in the planned order, and the solution of (d - J) k = x.
+
+        With the sign turned like this, entries that elimination leaves alone are read from the Jacobian itself.
+        """
+        plan = eliminate(self.size, self.entries)
+        value = {key: f"j[{k}]" for k, key in enumerate(self.entries)}
+        lines, forward, back = ["(void)j, (void)d, (void)m;"], [], []
+        for pivot, below, right in zip(plan.order, plan.below, plan.right, strict=True):
+            inverse = self._pivot(pivot, value.get((pivot, pivot)), lines)
+            terms = "".join(f" + {self._stored(value[pivot, column], lines)} * x{column}" for column in right)
+            back.append(f"x{pivot} = (x{pivot}{terms}) * {inverse};")
+            for row in below:
+                factor = self._stored(f"{value[row, pivot]} * {inverse}", lines)
+                forward.append(f"x{row} += {factor} * x{pivot};")
+                for column in right:
+                    old = value.get((row, column))
+                    product = f"{factor} * {value[pivot, column]}"
+                    name = f"a{row}_{column}_{len(lines)}"
+                    lines.append(f"const V {name} = {f'{old} + ' if old else ''}{product};")
+                    value[row, column] = name
+        loads = [f"V x{i} = x[{i}];" for i in range(self.size)]
+        stores = [f"x[{i}] = x{i};" for i in range(self.size)]
+        yield _body("factorize(const V *restrict j, const V d, const V gh, V *restrict m)", ["(void)gh;", *lines])
+        head = "solve(const V *restrict j, const V *restrict m, const V gh, V *restrict x)"
+        yield _body(head, ["(void)j, (void)m, (void)gh;", *loads, *forward, *reversed(back), *stores])
+
+    def _pivot(self, pivot: int, diagonal: str | None, lines: list[str]) -> str:
+        return "gh" if diagonal is None else self._stored(f"quick_reciprocal(d - {diagonal})", lines)
+
+    def _stored(self, expression: str, lines: list[str]) -> str:
+        if expression.startswith(("j[", "m[")) and expression.endswith("]") and " " not in expression:
+            return expression
+        place = f"m[{self.factors}]"
+        self.factors += 1
+        lines.append(f"{place} = {expression};")
+        return place
+
+
+def _body(head: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"APART void {head}", "{", *(f"    {line}" for line in lines), "}", ""])
+
+
+def _integers(name: str, values: Sequence[int]) -> str:
+    return f"static const int {name}[] = {{{', '.join(map(str, [*values, 0]))}}};"
+
+
+def _names(system: System, methods: dict[str, Tableau]) -> Iterator[str]:
+    groups = {
+        "states": system.states,
+        "parameters": system.parameters,
+        "outputs": system.outputs,
+        "methods": tuple(methods),
+    }
+    for kind, names in groups.items():
+        text = "\\n".join(names)
+        yield f'EXPORT const char kernel_{kind}[] = "{text}";'
+
+
+def _methods(methods: dict[str, Tableau], read: list[int]) -> Iterator[str]:
+    rows = []
+    for id, method in methods.items():
+        yield _rosenbrock(method, read) if method.kind == "rosenbrock" else _explicit(method, read)
+        yield _dense(method)
+        order = method.error_order + 1
+        rows.append(f"    {{{id}_step, {id}_dense, {order}.0, {0.7 / order!r}, {0.3 / order!r}}},")
+    yield "\n".join(["static const Method METHODS[] = {", *rows, "};", ""])
+
+
+def _rosenbrock(method: Tableau, read: list[int]) -> str:
+    lines = [
+        f"const V gh = w->h * {method.gamma!r}, d = 1.0 / gh, per = 1.0 / w->h;",
+        "rates_and_jacobian(w->p, w->c, w->y, w->f, w->j);",
+        "factorize(w->j, d, gh, w->m);",
+        _each("w->k[0][s] = w->f[s];"),
+        "solve(w->j, w->m, gh, w->k[0]);",
+    ]
+    last: tuple[float, ...] = ()
+    for i, row in enumerate(method.stages[1:], 1):
+        if row != (*last, 0.0):  # else the argument is the same again, and its rates are still there
+            lines += _runs(_advance(row, last), read)
+            lines.append("rates(w->p, w->c, w->u, w->e);")
+        lines.append(_each(f"w->k[{i}][s] = w->e[s] + per * ({_sum(method.couplings[i])});"))
+        lines.append(f"solve(w->j, w->m, gh, w->k[{i}]);")
+        last = row
+    lines += _finish(method, last, read)
+    lines.append(_each(f"w->e[s] = {_sum(method.error)};"))
+    return _body(f"{method.id}_step(Work *restrict w)", lines)
+
+
+def _finish(method: Tableau, last: tuple[float, ...], read: list[int]) -> list[str]:
+    """Write the states after the step; those that no rate reads were left out of the arguments of the stages."""
+    unread = [i for i in range(max(read, default=-1) + 1) if i not in set(read)]
+    whole = f"w->u[s] = w->y[s] + {_sum(method.weights)};"
+    tail = f"for (int s = {max(read, default=-1) + 1}; s < STATES; s++) {whole}"
+    return [*_runs(_advance(method.weights, last), read), *_runs(whole, unread), tail]
+
+
+def _explicit(method: Tableau, read: list[int]) -> str:
+    lines = ["rates(w->p, w->c, w->y, w->f);", _each("w->k[0][s] = w->f[s];")]
+    for i in range(1, len(method.weights)):
+        lines += _runs(f"w->u[s] = w->y[s] + w->h * ({_sum(method.stages[i])});", read)
+        lines.append(f"rates(w->p, w->c, w->u, w->k[{i}]);")
+    lines.append(_each(f"w->u[s] = w->y[s] + w->h * ({_sum(method.weights)});"))
+    lines.append(_each(f"w->e[s] = w->h * ({_sum(method.error)});"))
+    return _body(f"{method.id}_step(Work *restrict w)", lines)
+
+
+def _dense(method: Tableau) -> str:
+    factor = "" if method.kind == "rosenbrock" else "w->h * "
+    lines = [_each(f"w->q[{m}][s] = {factor}({_sum(row)});") for m, row in enumerate(_monomials(method))]
+    return _body(f"{method.id}_dense(Work *restrict w)", lines)
+
+
+def _advance(row: tuple[float, ...], last: tuple[float, ...]) -> str:
+    """Write the next argument; where it is the last one and one stage more, add only that."""
+    if last and row == (*last, 1.0):
+        return f"w->u[s] += w->k[{len(last)}][s];"
+    return f"w->u[s] = w->y[s] + {_sum(row)};"
+
+
+def _runs(statement: str, states: list[int]) -> list[str]:
+    """Write a statement for some states, in as few loops as their numbers allow."""
+    starts = [i for i in states if i - 1 not in set(states)]
+    ends = [i + 1 for i in states if i + 1 not in set(states)]
+    return [f"for (int s = {a}; s < {b}; s++) {statement}" for a, b in zip(starts, ends, strict=True)]
+
+
+def _sum(row: Sequence[float]) -> str:
+    terms = [f"{f'{a!r} * ' if a != 1 else ''}w->k[{i}][s]" for i, a in enumerate(row) if a]
+    return " + ".join(terms).replace("+ -", "- ") or "0.0"
+
+
+def _each(statement: str) -> str:
+    return f"for (int s = 0; s < STATES; s++) {statement}"
+
+
+def _monomials(method: Tableau) -> list[tuple[float, ...]]:
+    """Return the weights of the stages in each power of the part of the step, from the first power on."""
+    if method.kind == "explicit":
+        return list(method.dense)
+    if not method.dense:
+        return _interpolant(method)
+    empty = (0.0,) * len(method.weights)
+    rows = [*method.dense, empty]
+    first = tuple(a + b for a, b in zip(method.weights, rows[0], strict=True))
+    others = [tuple(b - a for a, b in pairwise) for pairwise in map(_columns, rows, rows[1:])]
+    return [first, *others, tuple(-a for a in method.dense[-1])]
+
+
+def _columns(a: tuple[float, ...], b: tuple[float, ...]) -> list[tuple[float, float]]:
+    return list(zip(a, b, strict=True))
+
+
+def _interpolant(method: Tableau) -> list[tuple[float, ...]]:
+    """Return the polynomial of third order that the four stages of a Rosenbrock method allow.
+
+    Its weights b(x) solve the four conditions of third order (``hairer1996``, table IV.7.1) with x, x^2/2, x^3/3 and
+    x^3/6 on the right; at x = 1 the method itself solves them, and they have one solution.
+    """
+    size = len(method.weights)
+    below = np.array([[*row, *[0.0] * (size - len(row))] for row in method.couplings])
+    gammas = np.linalg.inv(np.eye(size) / method.gamma - below)
+    alphas = np.array([[*row, *[0.0] * (size - len(row))] for row in method.stages]) @ gammas
+    alpha, betas = alphas.sum(axis=1), alphas + gammas
+    beta = betas.sum(axis=1)
+    conditions = np.array([np.ones(size), beta, alpha**2, betas @ beta])
+    right = np.array([[1, 0, 0], [0, 1 / 2, 0], [0, 0, 1 / 3], [0, 0, 1 / 6]])
+    weights = np.linalg.solve(conditions, right).T @ gammas
+    return [tuple(map(float, row)) for row in weights]

@@ -1,0 +1,57 @@
+"""Validation: published observations in people, and how near the body comes to them."""
+
+from carnallite.physiology.validation.report import as_json, as_markdown, as_text
+from carnallite.physiology.validation.score import (
+    Division,
+    Gate,
+    GateResult,
+    Row,
+    Summary,
+    TargetScore,
+    Topic,
+    Validation,
+    gates,
+    no_change,
+    score,
+)
+from carnallite.physiology.validation.targets import (
+    PUBLISHED,
+    Baseline,
+    Observation,
+    Outcome,
+    Population,
+    Protocol,
+    Simulated,
+    Target,
+    TargetFile,
+    published,
+    read_targets,
+)
+
+__all__ = [
+    "PUBLISHED",
+    "Baseline",
+    "Division",
+    "Gate",
+    "GateResult",
+    "Observation",
+    "Outcome",
+    "Population",
+    "Protocol",
+    "Row",
+    "Simulated",
+    "Summary",
+    "Target",
+    "TargetFile",
+    "TargetScore",
+    "Topic",
+    "Validation",
+    "as_json",
+    "as_markdown",
+    "as_text",
+    "gates",
+    "no_change",
+    "published",
+    "read_targets",
+    "score",
+]
