@@ -69,8 +69,7 @@ def fingerprint() -> str:
 
 def _folders() -> Iterator[Path]:
     yield BUILT
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    yield Path(home) / "carnallite"
+    yield Path.home() / ".cache" / "carnallite"
 
 
 def _writable(folder: Path) -> bool:

@@ -38,12 +38,12 @@ FLAGS = (
     "-ffp-contract=fast",
     "-Wno-psabi",
 )
-_X86 = {
+_X86: dict[str, tuple[str, ...]] = {
     "x86-64-v4": ("-march=x86-64-v4", "-mprefer-vector-width=512", "-DLANES=8"),
-    "x86-64-v3": ("-march=x86-64-v3", "-DLANES=8"),
-    "baseline": ("-DLANES=4",),
+    "x86-64-v3": ("-march=x86-64-v3", "-DLANES=4"),
+    "baseline": ("-DLANES=2",),
 }
-_OTHER = {"baseline": ("-DLANES=4",)}
+_OTHER: dict[str, tuple[str, ...]] = {"baseline": ("-DLANES=2",)}
 
 
 class CompilerMissing(CarnalliteError):
@@ -57,7 +57,8 @@ class CompilationFailed(CarnalliteError):
 def build(system: System, folder: Path, *, methods: dict[str, Tableau] | None = None) -> Path:
     """Compile the kernel of a system, unless this very kernel is there already; return the folder to `load`.
 
-    The folder is named after the source, so another system, method or generator never meets an old library.
+    The folder is named after the source, so another system, method or generator never meets an old library. Files
+    appear there whole or not at all: processes that build the same kernel at the same time do not disturb each other.
 
     Raises
     ------
@@ -73,7 +74,10 @@ def build(system: System, folder: Path, *, methods: dict[str, Tableau] | None = 
     place = folder / f"kernel-{digest}"
     place.mkdir(parents=True, exist_ok=True)
     code = place / "kernel.c"
-    code.write_text(text, "utf-8")
+    if not code.exists():
+        part = place / f"kernel.{os.getpid()}.part"
+        part.write_text(text, "utf-8")
+        part.replace(code)
     missing = [name for name in variants() if not (place / f"{name}.so").exists()]
     if missing:
         compiler = find_compiler()
@@ -104,7 +108,7 @@ def find_compiler() -> tuple[str, ...]:
 
 
 def _compile(compiler: tuple[str, ...], code: Path, name: str) -> None:
-    part, done = code.with_name(f"{name}.part"), code.with_name(f"{name}.so")
+    part, done = code.with_name(f"{name}.{os.getpid()}.part"), code.with_name(f"{name}.so")
     command = [*compiler, *FLAGS, *variants()[name], "-o", str(part), str(code), "-lm"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from carnallite.datafile import Item, read_folder
 from carnallite.errors import DataFileError
@@ -14,7 +13,7 @@ from carnallite.physiology.generate.symbolic import compile_system, eliminate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from carnallite.physiology.generate.symbolic import Graph, Program
+    from carnallite.physiology.generate.symbolic import Program
     from carnallite.physiology.generate.system import System
 
 _HERE = Path(__file__).parent
@@ -40,8 +39,8 @@ class Tableau(Item, frozen=True, kw_only=True):
     A Rosenbrock method is in the form that needs no product with the Jacobian: stage i solves
     ``(1/(h gamma) - J) k_i = f(y + sum stages_ij k_j) + sum couplings_ij k_j / h``. The rows of `dense` are then those
     of ``y(x) = (1-x) y0 + x (y1 + (1-x) (row_1 k + x row_2 k + ...))``; of an explicit method they are the weights of
-    x, x^2, ... in ``y(x) = y0 + h sum``, where x is the part of the step. A Rosenbrock method of four stages without
-    `dense` gets the one polynomial of third order that its stages allow.
+    x, x^2, ... in ``y(x) = y0 + h sum``, where x is the part of the step. A method without `dense` costs
+    one more evaluation in steps with samples, for the cubic through both ends.
     """
 
     kind: Literal["rosenbrock", "explicit"]
@@ -98,7 +97,7 @@ def source(system: System, methods: dict[str, Tableau] | None = None) -> str:
         "ENTRIES": len(writer.entries),
         "FACTORS": writer.factors,
         "STAGES": max(len(method.weights) for method in methods.values()),
-        "TERMS": max(len(_monomials(method)) for method in methods.values()),
+        "TERMS": max(len(_monomials(method)) or 3 for method in methods.values()),
     }
     defines = [f"#define {name} {size}" for name, size in sizes.items()]
     return "\n".join([*defines, above, *generated, below])
@@ -113,7 +112,9 @@ class _Writer:
         roots = [*program.rates, *program.outputs, *program.jacobian.values()]
         order = self.graph.needed(roots, self._is_leaf)
         self.hoisted = {node: k for k, node in enumerate(filter(self._is_hoisted, order))}
-        self.read = sorted(int(self.graph.nodes[n].value) for n in self.graph.needed(program.rates, self._is_leaf) if self._is_state(n))
+        self.read = sorted(
+            int(self.graph.nodes[n].value) for n in self.graph.needed(program.rates, self._is_leaf) if self._is_state(n)
+        )
         self.factors = 0
 
     def functions(self) -> list[str]:
@@ -250,8 +251,7 @@ def _methods(methods: dict[str, Tableau], read: list[int]) -> Iterator[str]:
     for id, method in methods.items():
         yield _rosenbrock(method, read) if method.kind == "rosenbrock" else _explicit(method, read)
         yield _dense(method)
-        order = method.error_order + 1
-        rows.append(f"    {{{id}_step, {id}_dense, {order}.0, {0.7 / order!r}, {0.3 / order!r}}},")
+        rows.append(f"    {{{id}_step, {id}_dense, {method.error_order + 1}.0}},")
     yield "\n".join(["static const Method METHODS[] = {", *rows, "};", ""])
 
 
@@ -295,8 +295,16 @@ def _explicit(method: Tableau, read: list[int]) -> str:
 
 
 def _dense(method: Tableau) -> str:
+    """Write the polynomial within a step; a method that has none gets that of Hermite, of third order."""
     factor = "" if method.kind == "rosenbrock" else "w->h * "
     lines = [_each(f"w->q[{m}][s] = {factor}({_sum(row)});") for m, row in enumerate(_monomials(method))]
+    if not method.dense:
+        lines = [
+            "rates(w->p, w->c, w->u, w->e);",
+            _each("w->q[0][s] = w->h * w->f[s];"),
+            _each("w->q[2][s] = w->q[0][s] + w->h * w->e[s] - 2.0 * (w->u[s] - w->y[s]);"),
+            _each("w->q[1][s] = (w->u[s] - w->y[s]) - w->q[0][s] - w->q[2][s];"),
+        ]
     return _body(f"{method.id}_dense(Work *restrict w)", lines)
 
 
@@ -325,34 +333,9 @@ def _each(statement: str) -> str:
 
 def _monomials(method: Tableau) -> list[tuple[float, ...]]:
     """Return the weights of the stages in each power of the part of the step, from the first power on."""
-    if method.kind == "explicit":
+    if method.kind == "explicit" or not method.dense:
         return list(method.dense)
-    if not method.dense:
-        return _interpolant(method)
-    empty = (0.0,) * len(method.weights)
-    rows = [*method.dense, empty]
+    rows = [*method.dense, (0.0,) * len(method.weights)]
     first = tuple(a + b for a, b in zip(method.weights, rows[0], strict=True))
-    others = [tuple(b - a for a, b in pairwise) for pairwise in map(_columns, rows, rows[1:])]
-    return [first, *others, tuple(-a for a in method.dense[-1])]
-
-
-def _columns(a: tuple[float, ...], b: tuple[float, ...]) -> list[tuple[float, float]]:
-    return list(zip(a, b, strict=True))
-
-
-def _interpolant(method: Tableau) -> list[tuple[float, ...]]:
-    """Return the polynomial of third order that the four stages of a Rosenbrock method allow.
-
-    Its weights b(x) solve the four conditions of third order (``hairer1996``, table IV.7.1) with x, x^2/2, x^3/3 and
-    x^3/6 on the right; at x = 1 the method itself solves them, and they have one solution.
-    """
-    size = len(method.weights)
-    below = np.array([[*row, *[0.0] * (size - len(row))] for row in method.couplings])
-    gammas = np.linalg.inv(np.eye(size) / method.gamma - below)
-    alphas = np.array([[*row, *[0.0] * (size - len(row))] for row in method.stages]) @ gammas
-    alpha, betas = alphas.sum(axis=1), alphas + gammas
-    beta = betas.sum(axis=1)
-    conditions = np.array([np.ones(size), beta, alpha**2, betas @ beta])
-    right = np.array([[1, 0, 0], [0, 1 / 2, 0], [0, 0, 1 / 3], [0, 0, 1 / 6]])
-    weights = np.linalg.solve(conditions, right).T @ gammas
-    return [tuple(map(float, row)) for row in weights]
+    others = [tuple(b - a for a, b in zip(*pair, strict=True)) for pair in pairwise(rows)]
+    return [first, *others]

@@ -41,13 +41,21 @@ INLINE V quick_reciprocal(V x)
     return (V)_mm512_fmadd_pd(_mm512_fnmadd_pd(a, guess, one), guess, guess);
 }
 #else
+#if defined(__AVX2__) && LANES == 4
+#define CHOOSE(a, relation, b, so, not_so) \
+    ((V)_mm256_blendv_pd((__m256d)(not_so), (__m256d)(so), _mm256_cmp_pd((__m256d)(a), (__m256d)(b), relation)))
+INLINE V less(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_LT_OQ, b, so, not_so); }
+INLINE V less_equal(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_LE_OQ, b, so, not_so); }
+INLINE V equal(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_EQ_OQ, b, so, not_so); }
+INLINE V minimum(V a, V b) { return (V)_mm256_min_pd((__m256d)a, (__m256d)b); }
+INLINE V maximum(V a, V b) { return (V)_mm256_max_pd((__m256d)a, (__m256d)b); }
+INLINE V square_root(V x) { return (V)_mm256_sqrt_pd((__m256d)x); }
+#else
 INLINE V less(V a, V b, V so, V not_so) { return (V)choose_bits(a < b, (I)so, (I)not_so); }
 INLINE V less_equal(V a, V b, V so, V not_so) { return (V)choose_bits(a <= b, (I)so, (I)not_so); }
 INLINE V equal(V a, V b, V so, V not_so) { return (V)choose_bits(a == b, (I)so, (I)not_so); }
 INLINE V minimum(V a, V b) { return less(a, b, a, b); } /* of NaN: the second, as the processors have it */
 INLINE V maximum(V a, V b) { return less(b, a, a, b); }
-INLINE V rough_reciprocal(V x) { return 1.0 / x; }
-INLINE V quick_reciprocal(V x) { return 1.0 / x; }
 INLINE V square_root(V x)
 {
     double each[LANES];
@@ -56,6 +64,9 @@ INLINE V square_root(V x)
     memcpy(&x, each, sizeof x);
     return x;
 }
+#endif
+INLINE V rough_reciprocal(V x) { return 1.0 / x; }
+INLINE V quick_reciprocal(V x) { return 1.0 / x; }
 #endif
 INLINE V reciprocal(V x) { return 1.0 / x; }
 INLINE V magnitude(V x) { return (V)((I)x & INT64_MAX); }
@@ -115,9 +126,10 @@ INLINE V exponential(V x)
 /* log: -infinite at zero (and below the smallest normal number), NaN below; the reduction is that of fdlibm. */
 INLINE V logarithm(V x)
 {
-    I bits = (I)x, above = bits - 0x3fe6a09e667f3bcd;
-    I whole = above >> 52;
-    V m = (V)(bits - (above & (I)((I){} + (int64_t)0xfff0000000000000)));
+    typedef uint64_t U __attribute__((vector_size(8 * LANES)));
+    I bits = (I)x, above = bits - 0x3fe6a09e667f3bcd + 0x4000000000000000; /* positive: few have signed shifts */
+    I whole = (I)((U)above >> 52) - 0x400;
+    V m = (V)(bits - (whole << 52));
     V exponent = (V)(whole + ROUNDING_BITS) - ROUNDING;
     V f = m - 1.0, s = f * quick_reciprocal(2.0 + f), z = s * s, w = z * z;
     V odd = w * (0.3999999999940941908 + w * (0.2222219843214978396 + w * 0.1531383769920937332));
@@ -153,14 +165,14 @@ typedef struct {
 typedef struct {
     void (*step)(Work *restrict);
     void (*dense)(Work *restrict);
-    double order, present, past;
+    double order; /* of the error of a step */
 } Method;
 
 /* ---- the generated half ---- */
 
 #define AT(array, row, lane) (((double *)(array))[(row) * LANES + (lane)])
 #define SLOTS 16 /* how many kinds of restart a person remembers a first step for */
-#define MEMORY (2 + SLOTS)
+#define MEMORY (1 + SLOTS)
 #define SAFETY 0.9
 #define GROW 6.0
 #define SHRINK 0.2
@@ -186,10 +198,10 @@ typedef struct {
 /* One vector of persons. Arrays of doubles inside are one number a lane. */
 typedef struct {
     Work work;
-    V t, h, stop, last, before[STATES];
+    V t, h, stop;
     double table[LANES][SLOTS];
     int64_t person[LANES], event[LANES], events_end[LANES], sample[LANES], steps[LANES], rejected[LANES];
-    int slot[LANES], fresh[LANES], failed[LANES], due[LANES], estimate, changed, busy;
+    int slot[LANES], fresh[LANES], failed[LANES], estimate, changed, busy;
 } Group;
 
 INLINE int64_t next_person(Problem *problem) { return __atomic_fetch_add(&problem->next, 1, __ATOMIC_RELAXED); }
@@ -237,7 +249,6 @@ static void keep_sample(const Problem *problem, Group *group, int lane, const V 
 static void restart(Group *group, int lane, int slot)
 {
     double h = slot < 0 ? 0.0 : group->table[lane][slot];
-    AT(&group->last, 0, lane) = 0.0;
     group->slot[lane] = slot;
     group->fresh[lane] = 1;
     group->failed[lane] = 0;
@@ -275,8 +286,8 @@ static void report(const Problem *problem, const Group *group, int lane, int sta
     for (int i = 0; i < STATES; i++) problem->final[n * STATES + i] = AT(group->work.y, i, lane);
     for (int i = 0; i < PARAMETERS; i++) problem->final_parameters[n * PARAMETERS + i] = AT(group->work.p, i, lane);
     double *memory = problem->final_memory + n * MEMORY;
-    memory[0] = AT(&group->h, 0, lane), memory[1] = AT(&group->last, 0, lane);
-    memcpy(memory + 2, group->table[lane], sizeof group->table[lane]);
+    memory[0] = AT(&group->h, 0, lane);
+    memcpy(memory + 1, group->table[lane], sizeof group->table[lane]);
     problem->reached[n] = AT(&group->t, 0, lane);
     problem->status[n] = status, problem->steps[n] = group->steps[lane], problem->rejected[n] = group->rejected[lane];
 }
@@ -298,10 +309,8 @@ static void refill(Problem *problem, Group *group, int lane)
         for (int i = 0; i < STATES; i++) AT(group->work.y, i, lane) = problem->initial[n * STATES + i];
         const double *memory = problem->memory ? problem->memory + n * MEMORY : NULL;
         AT(&group->h, 0, lane) = memory ? memory[0] : 0.0;
-        AT(&group->last, 0, lane) = memory ? memory[1] : 0.0;
-        for (int i = 0; i < SLOTS; i++) group->table[lane][i] = memory ? memory[2 + i] : 0.0;
+        for (int i = 0; i < SLOTS; i++) group->table[lane][i] = memory ? memory[1 + i] : 0.0;
         group->steps[lane] = group->rejected[lane] = group->sample[lane] = 0;
-        group->due[lane] = 0;
         if (schedule_is_bad(problem, problem->schedule[n])) {
             report(problem, group, lane, BAD_SCHEDULE);
             continue;
@@ -456,9 +465,7 @@ static void advance(Problem *problem, Group *group)
     V start_check = check_finite(work->f), rest = problem->steady > 0.0 ? unrest(problem, work) : splat(1.0);
     V error = error_of(problem, work);
     error = less_equal(error, splat(1e300), maximum(error, splat(1e-8)), splat(1e300)); /* NaN is worst */
-    V size = logarithm(error);
-    V plain = maximum(minimum(SAFETY * exponential(-size * (1.0 / method->order)), splat(GROW)), splat(SHRINK));
-    V factor = SAFETY * exponential(group->last * method->past - size * method->present);
+    V factor = SAFETY * exponential(logarithm(error) * (-1.0 / method->order));
     factor = maximum(minimum(factor, splat(GROW)), splat(SHRINK));
     int accepted[LANES], sampled = 0;
     for (int lane = 0; lane < LANES; lane++) {
@@ -471,22 +478,20 @@ static void advance(Problem *problem, Group *group)
     for (int lane = 0; lane < LANES; lane++) {
         if (group->person[lane] < 0) continue;
         double used = AT(&h, 0, lane);
-        int done = 0;
+        int done = 0, quiet = AT(&rest, 0, lane) < problem->steady && group->event[lane] >= group->events_end[lane];
         group->steps[lane]++;
         if (accepted[lane]) {
             double grown = used * (group->failed[lane] ? fmin(1.0, AT(&factor, 0, lane)) : AT(&factor, 0, lane));
-            if (group->slot[lane] >= 0) group->table[lane][group->slot[lane]] = used * AT(&plain, 0, lane);
+            if (group->slot[lane] >= 0) group->table[lane][group->slot[lane]] = used * AT(&factor, 0, lane);
             AT(&group->h, 0, lane) = used < AT(&wished, 0, lane) ? fmax(grown, AT(&wished, 0, lane)) : grown;
-            AT(&group->last, 0, lane) = AT(&size, 0, lane);
             AT(&group->t, 0, lane) = AT(&reached, 0, lane);
             group->slot[lane] = -1, group->fresh[lane] = group->failed[lane] = 0;
             done = arrive(problem, group, lane);
         } else {
-            AT(&group->h, 0, lane) = used * fmin(0.9, AT(&plain, 0, lane));
+            AT(&group->h, 0, lane) = used * fmin(0.9, AT(&factor, 0, lane));
             done = reject(problem, group, lane, AT(&start_check, 0, lane) == 0.0);
         }
-        if (!done && AT(&rest, 0, lane) < problem->steady && group->event[lane] >= group->events_end[lane])
-            report(problem, group, lane, STEADY), done = 1;
+        if (!done && quiet) report(problem, group, lane, STEADY), done = 1;
         if (!done && group->steps[lane] >= problem->steps_allowed) report(problem, group, lane, TOO_MANY_STEPS), done = 1;
         if (done) refill(problem, group, lane);
     }

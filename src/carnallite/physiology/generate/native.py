@@ -6,7 +6,7 @@ import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class Status(IntEnum):
 _KINDS = {"set": 0, "scale": 1, "add": 2, "mark": 3}
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Event:
     """One change at one time.
 
     ``set`` gives parameter `index` the value, ``scale`` gives it the person's own value times this, ``add`` adds to
@@ -92,7 +93,7 @@ class Restart:
     states, parameters : array [person, state] and [person, parameter]
         As they were at the end, before events of that time.
     memory : array [person, m]
-        [h] The next step, the size of the last error, and first steps that served after earlier events.
+        [h] The next step, and first steps that served after earlier events, by their kind.
     """
 
     states: Floats
@@ -115,7 +116,8 @@ class Course:
     atol : float or array [state]
         [unit of the state] Allowed error of a step where the state is near zero.
     method : str
-        ``rodas4`` or ``tsit5``; the names of `Kernel.methods`.
+        One of `Kernel.methods`. ``rodas4p2`` does well everywhere; ``grk4t`` is a tenth faster where events follow
+        each other within hours, but not reliable over long quiet courses; ``rodas4`` and ``tsit5`` are for comparison.
     land : bool
         End a step at each sample, instead of interpolating within steps.
     steps : int
@@ -133,9 +135,9 @@ class Course:
     start: float
     end: float
     samples: ArrayLike = ()
-    rtol: float = 1e-5
+    rtol: float = 1e-4
     atol: ArrayLike = 1e-7
-    method: str = "rodas4"
+    method: str = "rodas4p2"
     land: bool = False
     steps: int = 1_000_000
     longest_step: float = float("inf")
@@ -355,7 +357,9 @@ class Kernel:
             problem.current = held.input("parameters", begin.parameters, (persons, len(self.parameters)))
         samples = np.asarray(course.samples, np.float64)
         if not _fits(samples, course):
-            raise KernelUnusable("samples", "are not sorted times within start and end.", "Sort them, leave others out.")
+            raise KernelUnusable(
+                "samples", "are not sorted times within start and end.", "Sort them, leave others out."
+            )
         problem.samples, problem.sample = len(samples), held.input("samples", samples, samples.shape)
         problem.start, problem.end, problem.relative = course.start, course.end, course.rtol
         problem.longest_step, problem.steady = course.longest_step, course.steady
@@ -400,10 +404,14 @@ class _Held:
         return array
 
     def events(self, schedules: Schedules, schedule: ArrayLike | None, persons: int) -> None:
-        problem = self.problem
-        assert problem is not None
+        problem: Any = self.problem
         count, events = len(schedules.first) - 1, len(schedules.time)
-        if count < 1 or schedules.first[0] != 0 or schedules.first[-1] != events or (np.diff(schedules.first) < 0).any():
+        if (
+            count < 1
+            or schedules.first[0] != 0
+            or schedules.first[-1] != events
+            or (np.diff(schedules.first) < 0).any()
+        ):
             raise KernelUnusable("schedules", "`first` does not divide the events.", "Make them with `schedules`.")
         problem.schedules = count
         problem.first = self.integers("first", schedules.first, (count + 1,))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Change: TypeAlias = tuple[float, Mapping[str, float], Mapping[str, float]]
 
-LEVEL, VERSION = 3, 2  # the first version with min and max; as choices they grow so that tools load for minutes
-AMOUNT, FLOW, DIMENSIONLESS = "mmol", "mmol/h", "dimensionless"
+LEVEL, VERSION = 3, 2  # the first with min and max; written as choices they made libRoadRunner load ten times slower
+AMOUNT, DIMENSIONLESS = "mmol", "dimensionless"
 NAMESPACE = "urn:carnallite:model"
 KINDS = {
     "mmol": ("mole", -3, 1.0),
@@ -44,18 +44,19 @@ class ExtraMissing(CarnalliteError):
     """An optional package is not installed."""
 
 
-def sbml(model: Model, constants: Sequence[float], states: Sequence[float], *, changes: Sequence[Change] = ()) -> str:
+def sbml(model: Model, constants: Iterable[float], states: Iterable[float], *, changes: Sequence[Change] = ()) -> str:
     """Return the SBML document of one person.
 
     Parameters
     ----------
     model : Model
         The checked body.
-    constants, states : sequence of float
+    constants, states : iterable of float
         One column of `People.constants` and of `People.states`: what the person is, and where time 0 finds her.
     changes : sequence of (hour, values, amounts)
         What happens at an hour, as SBML events: constants that get a value, and states to which is added, both in
-        canonical units. Of two values for one hour the later stands; amounts add up.
+        canonical units. Of two values for one hour the later stands; amounts add up. What was solved for the healthy
+        person stays as it is: another size is another person, not a change.
 
     Raises
     ------
@@ -68,8 +69,8 @@ def sbml(model: Model, constants: Sequence[float], states: Sequence[float], *, c
     --------
     >>> from carnallite.physiology.body import healthy
     >>> from carnallite.physiology.load import model
-    >>> person = healthy()
-    >>> text = sbml(model(), person.constants[:, 0], person.states[:, 0])  # doctest: +SKIP
+    >>> person, dose = healthy(), [(24, {}, {"magnesium.depot": 8})]
+    >>> sbml(model(), person.constants[:, 0], person.states[:, 0], changes=dose)  # doctest: +SKIP
     """
     return _Writer(model, _merged(model, changes)).document(constants, states)
 
@@ -114,9 +115,8 @@ class _Writer:
         self.sbml = self.libsbml.SBMLDocument(LEVEL, VERSION)
         self.model = self.sbml.createModel()
 
-    def document(self, constants: Sequence[float], states: Sequence[float]) -> str:
+    def document(self, constants: Iterable[float], states: Iterable[float]) -> str:
         self._head()
-        self._units(sorted({item.unit for item in (*self.body.parameters, *self.body.states, *self.body.equations)}))
         self._compartments()
         self._constants(constants)
         for state, value in zip(self.body.states, states, strict=True):
@@ -134,10 +134,10 @@ class _Writer:
     def _head(self) -> None:
         self.model.setId("carnallite")
         self.model.setName("Magnesium, potassium, calcium, sodium and water of one person")
-        self.model.setTimeUnits("h")
-        self.model.setSubstanceUnits(AMOUNT)
+        self.model.setTimeUnits(self._unit("h"))
+        self.model.setSubstanceUnits(self._unit(AMOUNT))
         self.model.setExtentUnits(AMOUNT)
-        self.model.setVolumeUnits("L")
+        self.model.setVolumeUnits(self._unit("L"))
         self.model.setNotes(
             _paragraphs(
                 "Written by carnallite. Research software: not a medical device; the clinician decides.",
@@ -147,15 +147,16 @@ class _Writer:
         )
         self.model.setAnnotation(f"<body xmlns={quoteattr(NAMESPACE)} hash={quoteattr(self.body.hash)}/>")
 
-    def _units(self, texts: Iterable[str]) -> None:
-        for text in dict.fromkeys([AMOUNT, "L", "h", *texts]):
-            if text == "1":
-                continue
+    def _unit(self, text: str) -> str:
+        """Return the id of a unit, which is defined when it is first met."""
+        id = _unit_id(text)
+        if text != "1" and self.model.getUnitDefinition(id) is None:
             definition = self.model.createUnitDefinition()
-            definition.setId(_unit(text))
+            definition.setId(id)
             for base, power in zip(dimension.BASES, dimension.parse(text).dimension.powers, strict=True):
                 if power:
                     self._factor(definition.createUnit(), base, float(power))
+        return id
 
     def _factor(self, unit: Any, base: str, power: float) -> None:
         kind, scale, multiplier = KINDS[base]
@@ -175,7 +176,7 @@ class _Writer:
             compartment.setConstant(True)
             compartment.setNotes(_paragraphs(self.body.components[id], "Its size is 1 and means nothing."))
 
-    def _constants(self, values: Sequence[float]) -> None:
+    def _constants(self, values: Iterable[float]) -> None:
         changed = {name for at in self.changes.values() for name in at[0]}
         for item, value in zip((*self.body.parameters, *self.body.solved), values, strict=True):
             self._parameter(item, constant=item.name not in changed).setValue(float(value))
@@ -183,7 +184,7 @@ class _Writer:
     def _parameter(self, item: Item, *, constant: bool) -> Any:
         parameter = self.model.createParameter()
         _describe(parameter, item)
-        parameter.setUnits(_unit(item.unit))
+        parameter.setUnits(self._unit(item.unit))
         parameter.setConstant(constant)
         return parameter
 
@@ -228,7 +229,7 @@ class _Writer:
         trigger = event.createTrigger()
         trigger.setInitialValue(False)
         trigger.setPersistent(True)
-        trigger.setMath(self._math(f"time >= {hour!r} h"))
+        trigger.setMath(self._math(f"time >= {hour!r} {self._unit('h')}"))
         formulas = {name: self._number(value, name) for name, value in values.items()}
         formulas |= {name: f"{identifier(name)} + {self._number(value, name)}" for name, value in amounts.items()}
         for name, formula in formulas.items():
@@ -247,7 +248,7 @@ class _Writer:
         return tree
 
     def _number(self, value: float, name: str) -> str:
-        return f"({value!r} {_unit(str(self.dimensions[name]))})"
+        return f"({value!r} {self._unit(str(self.dimensions[name]))})"
 
     def _formula(self, source: str, wanted: Dimension = NONE) -> str:
         """Return an equation as libSBML reads it; a bare zero has the unit of what it stands beside."""
@@ -256,7 +257,7 @@ class _Writer:
     def _text(self, node: ast.expr, beside: Dimension = NONE) -> str:
         match node:
             case ast.Constant(value=value):
-                return f"({value} {_unit(str(NONE if value else beside))})"
+                return f"({value!r} {self._unit(str(NONE if value else beside))})"
             case ast.Name(id=name):
                 return name
             case ast.UnaryOp(operand=operand):
@@ -283,10 +284,10 @@ class _Writer:
         return [self._text(part, shared) for part in parts]
 
 
-def _unit(text: str) -> str:
-    """Return the id of a unit.
+def _unit_id(text: str) -> str:
+    """Return a unit as a word.
 
-    >>> _unit("mmol/L/h"), _unit("1/h"), _unit("1")
+    >>> _unit_id("mmol/L/h"), _unit_id("1/h"), _unit_id("1")
     ('mmol_per_L_per_h', 'per_h', 'dimensionless')
     """
     if text == "1":

@@ -154,7 +154,7 @@ class Graph:
         first, second = sorted((a, b), key=lambda node: (self.varies[node], self.number(node) is None, node))
         return self.make(operation, first, second)
 
-    def choose(self, relation: str, left: int, right: int, so: int, not_so: int) -> int:  # noqa: PLR0913
+    def choose(self, relation: str, left: int, right: int, so: int, not_so: int) -> int:
         """Return `so` where the relation holds between left and right, else `not_so`."""
         if so == not_so:
             return so
@@ -179,10 +179,6 @@ class Graph:
                 if not leaf(position):
                     stack.extend((a, False) for a in reversed(self.nodes[position].arguments) if a not in seen)
         return order
-
-
-def _unique(order: list[int]) -> list[int]:
-    return list(dict.fromkeys(order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,14 +360,14 @@ def _edges(graph: Graph, rates: tuple[int, ...]) -> tuple[dict[int, dict[int, in
     one = graph.constant(1)
     before: dict[int, dict[int, int]] = {}
     after: dict[int, set[int]] = {}
-    for position in _unique(graph.needed(rates, lambda p: not graph.varies[p])):
+    for position in graph.needed(rates, lambda p: not graph.varies[p]):
         if graph.varies[position]:
             before[position] = _partials(graph, position)
     for index, rate in enumerate(rates):
         before[-index - 1] = {rate: one} if graph.varies[rate] else {}
-    for vertex in before:
+    for vertex, arguments in before.items():
         after.setdefault(vertex, set())
-        for argument in before[vertex]:
+        for argument in arguments:
             after.setdefault(argument, set()).add(vertex)
     return before, after
 
@@ -467,7 +463,9 @@ def eliminate(size: int, entries: Iterable[tuple[int, int]]) -> Elimination:
         pivot = min(waiting, key=lambda p: (len(rows[p]) * len(columns[p]), len(rows[p]) + len(columns[p]), p))
         waiting.remove(pivot)
         under, beside = sorted(columns[pivot]), sorted(rows[pivot])
-        order.append(pivot), below.append(tuple(under)), right.append(tuple(beside))
+        order.append(pivot)
+        below.append(tuple(under))
+        right.append(tuple(beside))
         for row in under:
             rows[row] |= set(beside) - {row}
             rows[row].discard(pivot)
