@@ -6,6 +6,7 @@
     ├── DataFileError     one of our own data files is wrong (a defect of the house)
     ├── UnitError         a unit is missing, unknown, or of the wrong kind for its quantity
     ├── RecordRefused     a record cannot be read at all; exit code 3
+    ├── ScenarioError     a scenario cannot be understood; exit code 2
     └── UnknownIdError    somebody asked for an id that does not exist
 
 Each message says where, what, and what to do. No message ever holds text from a patient's record.
@@ -38,6 +39,10 @@ class UnitError(CarnalliteError):
 
 class RecordRefused(CarnalliteError):
     """A record cannot be read at all."""
+
+
+class ScenarioError(CarnalliteError):
+    """A scenario cannot be understood."""
 
 
 class UnknownIdError(CarnalliteError):

@@ -15,6 +15,7 @@ import carnallite
 from carnallite.assessment.check import expressions, faults
 from carnallite.knowledge import find, knowledge
 from carnallite.knowledge.load import load
+from carnallite.physiology.load import model
 from carnallite.quantity import analytes
 from carnallite.record import Patient, Timeline
 
@@ -48,7 +49,7 @@ def test_every_statement_of_the_documents_resolves(place: str) -> None:
 
 
 def test_every_source_is_a_reference_and_every_reference_a_source() -> None:
-    used = set(_sources([getattr(knowledge(), kind) for kind in KINDS])) | set(_sources(analytes()))
+    used = set(_sources([getattr(knowledge(), kind) for kind in KINDS])) | set(_sources([analytes(), model()]))
     listed = set(knowledge().references)
     assert not used - listed, "sources without a file in knowledge/references/"
     assert not listed - used - {"assumption"}, "references that nothing cites"

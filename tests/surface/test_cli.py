@@ -185,6 +185,35 @@ def test_everything_can_be_explained(id: str, capsys: pytest.CaptureFixture[str]
     assert len(capsys.readouterr().out.splitlines()) > 2
 
 
+@pytest.mark.parametrize(
+    ("id", "told"),
+    [
+        ("causes/ppi", "times 0.3 (0.222 to 0.405 in two of three people)"),
+        ("causes/ppi", "severe: The rare person"),
+        ("causes/ppi", "[gut.transporter_target]"),
+        ("causes/hypercalcemia", "plus 1.1 mmol/L"),
+        ("drugs/mra", "becomes 0.6: Block of the mineralocorticoid receptor"),
+        ("drugs/metformin", "on the body, as the cause chronic_diarrhea, mild:"),
+        ("drugs/pcab", "severe: The rare person"),
+        ("sglt2_inhibitor", "not simulated: Magnesium rises"),
+        ("refractory_hypokalemia", "in the body: Low cell magnesium opens"),
+        ("oral_potassium", "in the body: Given as a dose"),
+    ],
+)
+def test_what_acts_on_the_body_is_told_or_why_nothing_does(
+    id: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", id]) == OK
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_drug_that_does_not_matter_to_the_body_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "drugs/macrolide"]) == OK
+    told = capsys.readouterr().out
+    assert "body" not in told
+    assert "not simulated" not in told
+
+
 def test_an_unknown_id_gets_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "hyperaldosteronsm"]) == USAGE
     assert "hyperaldosteronism" in capsys.readouterr().err

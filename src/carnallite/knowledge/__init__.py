@@ -1,12 +1,14 @@
 """Knowledge: every clinical statement as data with its source."""
 
-from carnallite.knowledge.load import edition, find, find_all, ingredients, knowledge
+from carnallite.knowledge.load import edition, effects, find, find_all, ingredients, knowledge
 from carnallite.knowledge.schema import (
+    Acting,
     Cause,
     Clue,
     Comparison,
     Condition,
     DrugClass,
+    Effect,
     Factor,
     Finding,
     Formula,
@@ -25,11 +27,13 @@ from carnallite.knowledge.schema import (
 )
 
 __all__ = [
+    "Acting",
     "Cause",
     "Clue",
     "Comparison",
     "Condition",
     "DrugClass",
+    "Effect",
     "Factor",
     "Finding",
     "Formula",
@@ -46,6 +50,7 @@ __all__ = [
     "Threshold",
     "Treatment",
     "edition",
+    "effects",
     "find",
     "find_all",
     "ingredients",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -15,7 +17,7 @@ from carnallite.knowledge import schema
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _FOLDER = Path(__file__).parent
 _KINDS: dict[str, type[Any]] = {
@@ -35,6 +37,8 @@ _KINDS: dict[str, type[Any]] = {
     "comparisons": schema.Comparison,
     "lexicon": schema.Lexicon,
 }
+_ACTING = ("causes", "factors", "drugs", "treatments")
+_WAYS = ("effects", "acts_as", "emerges", "not_simulated")
 _FIRST = ("causes", "factors", "links", "rules", "drugs", "treatments", "comparisons", "thresholds", "formulas")
 _SEARCHED = (*_FIRST, *(kind for kind in _KINDS if kind not in {*_FIRST, "lexicon", "statements"}))
 
@@ -91,6 +95,64 @@ def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
             if isinstance(part, schema.Clue) and getattr(part, name):
                 _resolve(file, f"{path}{name}", getattr(part, name), pool)
     _check_names(file, item, known)
+    if isinstance(item, schema.Acting):
+        _check_acting(file, item, known)
+
+
+def _check_acting(file: str, item: schema.Acting, known: schema.Knowledge) -> None:
+    """Refuse what is said twice or not at all about the body; whether a target exists is for the body to say."""
+    said = [name for name in _WAYS if getattr(item, name)]
+    if len(said) > 1:
+        raise DataFileError(file, f"has {_and(f'`{name}`' for name in said)}.", "Keep one of them.")
+    if not said and isinstance(item, schema.Cause | schema.Factor):
+        raise DataFileError(file, "does not say what it does to the body.", f"Give one of {', '.join(_WAYS)}.")
+    for position, effect in enumerate(item.effects):
+        _check_effect(file, f"effects[{position}].", effect)
+    acting = Counter((effect.phenotype, effect.target) for effect in item.effects)
+    for (phenotype, target), times in acting.items():
+        if times > 1:
+            raise DataFileError(file, f"`effects`: {times} of them move '{target}' in '{phenotype}'.", "Keep one.")
+    forms = {effect.phenotype for effect in item.effects}
+    for phenotype in sorted(forms - {"typical"} - set(item.phenotypes)):
+        raise DataFileError(file, f"`phenotypes.{phenotype}` is missing.", "Say in a sentence what that form is.")
+    for phenotype in item.phenotypes:
+        if phenotype not in forms:
+            near = did_you_mean(phenotype, forms) or "Remove it."
+            raise DataFileError(file, f"`phenotypes.{phenotype}`: no effect is of that form.", near)
+    if item.acts_as:
+        _check_acts_as(file, item.acts_as, known)
+
+
+def _check_effect(file: str, path: str, effect: schema.Effect) -> None:
+    operations = [name for name in ("factor", "add", "set") if getattr(effect, name) is not None]
+    if len(operations) != 1:
+        told = _and(f"`{name}`" for name in operations) or "none of `factor`, `add` and `set`"
+        raise DataFileError(file, f"`{path}target` '{effect.target}' has {told}.", "Give exactly one.")
+    if effect.factor is not None and effect.factor < 0:
+        raise DataFileError(file, f"`{path}factor` is {effect.factor}.", "Give a number that is not negative.")
+    if effect.factor is not None and effect.unit:
+        raise DataFileError(file, f"`{path}unit` is '{effect.unit}', but a factor has none.", "Remove it.")
+    if effect.spread < 0:
+        raise DataFileError(file, f"`{path}spread` is {effect.spread}.", "Give a number that is not negative.")
+    if not re.fullmatch(r"\w+\.\w+", effect.target):
+        raise DataFileError(file, f"`{path}target` is '{effect.target}'.", "Write component.parameter.")
+
+
+def _check_acts_as(file: str, named: str, known: schema.Knowledge) -> None:
+    kind, _, rest = named.partition("/")
+    id, _, phenotype = rest.partition("/")
+    if kind not in _ACTING:
+        raise DataFileError(file, f"`acts_as`: '{named}' names no kind.", f"Begin with one of {', '.join(_ACTING)}.")
+    _resolve(file, "acts_as", id, getattr(known, kind))
+    other: schema.Acting = getattr(known, kind)[id]
+    if not other.effects:
+        raise DataFileError(file, f"`acts_as`: '{kind}/{id}' has no effects of its own.", "Name the one that has them.")
+    if phenotype:
+        _resolve(file, "acts_as", phenotype, {effect.phenotype for effect in other.effects})
+
+
+def _and(words: Iterable[str]) -> str:
+    return " and ".join(words)
 
 
 def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
@@ -145,6 +207,24 @@ def _parts(value: Any, path: str = "") -> Iterator[tuple[str, msgspec.Struct]]:
 def ingredients(known: schema.Knowledge) -> dict[str, tuple[schema.DrugClass, schema.Ingredient]]:
     """Return every ingredient with its class, by id."""
     return {part.id: (drug, part) for drug in known.drugs.values() for part in drug.ingredients}
+
+
+def effects(item: schema.Acting, known: schema.Knowledge | None = None) -> dict[str, tuple[schema.Effect, ...]]:
+    """Return what an item does to the body, by phenotype; its own effects or those of the item that it acts as.
+
+    >>> sorted(effects(knowledge().drugs["loop_diuretic"]))
+    ['high_dose', 'typical']
+    """
+    known = knowledge() if known is None else known
+    if not item.acts_as:
+        return {form: tuple(e for e in item.effects if e.phenotype == form) for form in _forms(item)}
+    kind, id, *phenotype = item.acts_as.split("/")
+    found = effects(getattr(known, kind)[id], known)
+    return {"typical": found[phenotype[0]]} if phenotype else found
+
+
+def _forms(item: schema.Acting) -> list[str]:
+    return list(dict.fromkeys(effect.phenotype for effect in item.effects))
 
 
 def find(id: str) -> tuple[str, Any]:

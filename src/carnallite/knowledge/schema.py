@@ -29,6 +29,29 @@ class CitedItem(Cited, frozen=True, kw_only=True):
     name: str
 
 
+class Effect(Cited, frozen=True, kw_only=True):
+    """What something does to one named parameter of the body."""
+
+    target: str  # component.parameter; must exist in the body
+    phenotype: str = "typical"  # which form of the cause or dose of the drug; each form stands alone
+    factor: float | None = None  # exactly one of the three; multiplies
+    add: float | None = None  # adds, in `unit`
+    set: float | None = None  # replaces, in `unit`
+    unit: str = ""  # of add and set; required unless the parameter is a plain ratio
+    spread: float = 0.0  # SD between people: of the logarithm of a factor, in `unit` for add and set
+    about: str = ""
+
+
+class Acting(Item, frozen=True, kw_only=True):
+    """An item that acts on the body, or says why it does not: exactly one of the four, where it matters."""
+
+    effects: tuple[Effect, ...] = ()
+    phenotypes: dict[str, str] = {}  # form or dose -> what it is; every one but "typical"
+    acts_as: str = ""  # kind/id or kind/id/phenotype whose effects it has, so that no number stands twice
+    emerges: str = ""  # why it needs no effect: it follows from the others, or is given as a dose
+    not_simulated: str = ""  # why the body cannot show it
+
+
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A publication, a label, a guideline, or our own judgement; and how much of it we read."""
 
@@ -116,7 +139,7 @@ class Ingredient(Part, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()  # further groups that this ingredient alone belongs to
 
 
-class DrugClass(Item, frozen=True, kw_only=True):
+class DrugClass(Acting, frozen=True, kw_only=True):
     """A class of drugs that acts alike on magnesium, potassium, calcium or safety."""
 
     about: str
@@ -169,7 +192,7 @@ class Clue(Probability, frozen=True, kw_only=True):
     statement: str = ""
 
 
-class Cause(Item, frozen=True, kw_only=True):
+class Cause(Acting, frozen=True, kw_only=True):
     """A reason for a disorder of magnesium, potassium or calcium."""
 
     group: Literal["gut", "kidney", "drug", "hormone", "critical illness", "intake", "shift", "excess", "none"]
@@ -179,7 +202,7 @@ class Cause(Item, frozen=True, kw_only=True):
     statements: tuple[str, ...] = ()
 
 
-class Factor(Item, frozen=True, kw_only=True):
+class Factor(Acting, frozen=True, kw_only=True):
     """Something that keeps a disorder intractable."""
 
     mechanism: str
@@ -244,6 +267,7 @@ class Salt(Cited, frozen=True, kw_only=True):
     ingredient: str
     mmol_per_g: float
     elemental_fraction: float
+    soluble: bool | None = None  # asked of magnesium by mouth: a dose is dissolved at once, or must dissolve first
 
 
 class Dose(Cited, frozen=True, kw_only=True):
@@ -266,7 +290,7 @@ class Limit(Cited, frozen=True, kw_only=True):
     holds_when: str = ""
 
 
-class Treatment(Item, frozen=True, kw_only=True):
+class Treatment(Acting, frozen=True, kw_only=True):
     """Something that can be given or done, with salts, published regimens and limits."""
 
     about: str

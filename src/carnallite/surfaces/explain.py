@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from math import exp
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from carnallite.knowledge import Comparison, find, find_all, knowledge
+from carnallite.knowledge import Acting, Comparison, effects, find, find_all, knowledge
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from carnallite.knowledge import Effect
 
 _SINGULAR = {
     "causes": "cause",
@@ -30,6 +33,8 @@ _SINGULAR = {
     "references": "reference",
     "analytes": "analyte",
 }
+_TITLE = {"id", "name", "claim", "citation"}
+_ON_BODY = set(Acting.__struct_fields__) - _TITLE
 _WARNING = {
     "contested": "CONTESTED: sources disagree; not advice.",
     "contradicted": "CONTRADICTED by the evidence; never advice.",
@@ -73,7 +78,7 @@ def explained(id: str, *, width: int) -> str:
     elif kind == "comparisons":
         lines += list(_comparison(item))
     else:
-        lines += list(_fields(item, skip={"id", "name", "claim", "citation"}))
+        lines += list(_item(item))
         lines += list(_named_in(kind, item.id))
     others = [other for other, same in find_all(id) if same is not item and "/" not in id]
     lines += (
@@ -120,9 +125,80 @@ def _comparison(item: Comparison) -> Iterator[str]:
                 yield f"      {told.why}"
 
 
+def _item(item: Any) -> Iterator[str]:
+    """Yield the fields of an item; what it does to the body stands before its lists."""
+    if not isinstance(item, Acting):
+        yield from _fields(item, skip=_TITLE)
+        return
+    lists = {name for name in item.__struct_fields__ if _is_list(getattr(item, name))} - _ON_BODY
+    yield from _fields(item, skip=_TITLE | _ON_BODY | lists)
+    yield from _on_body(item)
+    yield from _fields(item, skip=set(item.__struct_fields__) - lists)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], msgspec.Struct)
+
+
+def _on_body(item: Acting) -> Iterator[str]:
+    """Yield what an item does to the body, form by form, or why it does nothing there."""
+    if item.not_simulated:
+        yield f"not simulated: {item.not_simulated}"
+    elif item.emerges:
+        yield f"in the body: {item.emerges}"
+    elif item.effects or item.acts_as:
+        kind, _, id = item.acts_as.partition("/")
+        yield "on the body:" if item.effects else f"on the body, as the {_SINGULAR[kind]} {id.replace('/', ', ')}:"
+        told = item.phenotypes
+        if item.acts_as:
+            told = getattr(knowledge(), kind)[id.partition("/")[0]].phenotypes
+        for form, parts in effects(item).items():
+            yield f"  {form}: {told[form]}" if form in told else f"  {form}"
+            for effect in parts:
+                yield from _effect(effect)
+
+
+def _effect(effect: Effect) -> Iterator[str]:
+    """Yield one effect: how much, on what in plain words, and how sure."""
+    from carnallite.physiology import model  # noqa: PLC0415  (start-up stays fast)
+
+    parameter = next(one for one in model().parameters if one.name == effect.target)
+    yield f"    - {_size(effect)}: {parameter.about} [{effect.target}]"
+    if effect.about:
+        yield f"      {effect.about}"
+    yield f"      {_source(effect)}"
+
+
+def _size(effect: Effect) -> str:
+    """Return what is done to the number, and between which bounds it lies in two of three people.
+
+    >>> one = effects(knowledge().causes["thiazide"])["typical"][0]
+    >>> _size(one)
+    'times 0.6 (0.516 to 0.697 in two of three people)'
+    """
+    word, value = next(
+        (word, value)
+        for word, value in (("times", effect.factor), ("plus", effect.add), ("becomes", effect.set))
+        if value is not None
+    )
+    unit = f" {effect.unit}" if effect.unit else ""
+    text = f"{word} {value:.3g}{unit}"
+    if not effect.spread or not value:
+        return text
+    if effect.factor is not None:
+        low, high = value * exp(-effect.spread), value * exp(effect.spread)
+    else:
+        low, high = value - effect.spread, value + effect.spread
+    return f"{text} ({low:.3g} to {high:.3g}{unit} in two of three people)"
+
+
+def _source(item: Cited) -> str:
+    where = "our own judgement" if item.source == "assumption" else knowledge().references[item.source].citation
+    return f"source: {where} [{item.at}] status: {item.status}"
+
+
 def _fields(item: Any, *, skip: set[str], indent: str = "") -> Iterator[str]:
     """Yield the fields of an item; numbers are followed by their source and status."""
-    references = knowledge().references
     for field in msgspec.structs.fields(item):
         value = getattr(item, field.name)
         if field.name in skip | {"source", "at", "status"} or value in ("", (), None, {}, False):
@@ -131,7 +207,7 @@ def _fields(item: Any, *, skip: set[str], indent: str = "") -> Iterator[str]:
         if isinstance(value, msgspec.Struct):
             yield f"{indent}{label}:"
             yield from _fields(value, skip=set(), indent=f"{indent}  ")
-        elif isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct):
+        elif _is_list(value):
             yield f"{indent}{label}:"
             for part in value:
                 inner = list(_fields(part, skip=set(), indent=f"{indent}    "))
@@ -145,8 +221,7 @@ def _fields(item: Any, *, skip: set[str], indent: str = "") -> Iterator[str]:
         else:
             yield f"{indent}{label}: {value}"
     if isinstance(item, Cited):
-        where = "our own judgement" if item.source == "assumption" else references[item.source].citation
-        yield f"{indent}source: {where} [{item.at}] status: {item.status}"
+        yield f"{indent}{_source(item)}"
 
 
 def _named_in(kind: str, id: str) -> Iterator[str]:
