@@ -1,0 +1,211 @@
+"""The runs of the experiment: plasma magnesium held low or normal in the same person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from carnallite.physiology import Scenario, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+Texts = dict[str, str]
+PRECISE = 1e-6  # of a step
+POTASSIUM = "potassium.plasma"
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of experiment.toml."""
+
+
+class Clamp(Part, frozen=True, kw_only=True):
+    """How magnesium is held."""
+
+    gain: str
+    run_in: str
+    normal: str
+    low: Texts  # reached -> target
+
+
+class State(Part, frozen=True, kw_only=True):
+    """A person, and what the specification says of them."""
+
+    id: str
+    name: str
+    set: Texts = {}
+    diet: Texts = {}
+    expected: dict[str, list[float]] = {}
+
+
+class Variant(Part, frozen=True, kw_only=True):
+    """What is done otherwise than in the main runs."""
+
+    id: str
+    name: str
+    gain: str = ""
+    run_in: str = ""
+    low: Texts = {}
+    diet: Texts = {}
+    own: Texts = {}
+
+
+class Parameter(Part, frozen=True, kw_only=True):
+    """A number that is disputed or assumed, and its range."""
+
+    name: str
+    symbol: str
+    label: str
+    status: str
+    values: list[str]
+
+
+class Map(Part, frozen=True, kw_only=True):
+    """The grid of the map."""
+
+    nephrons: list[float]
+    potassium: list[str]
+    diet: Texts
+
+
+class Insulin(Part, frozen=True, kw_only=True):
+    """The test of the insulin response."""
+
+    dose: str
+    over: str
+    states: list[str]
+    day: int
+
+
+class Experiment(Part, frozen=True, kw_only=True):
+    """The content of experiment.toml."""
+
+    title: str
+    days: list[int]
+    clamp: Clamp
+    state: list[State]
+    check: list[Variant]
+    arm: list[Variant]
+    parameter: list[Parameter]
+    map: Map
+    insulin: Insulin
+
+
+@cache
+def experiment() -> Experiment:
+    """Return the design."""
+    text = Path(__file__).with_name("experiment.toml").read_text("utf-8")
+    return msgspec.toml.decode(text, type=Experiment)
+
+
+MAIN = Variant(id="main", name="As in the main table")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What lowering magnesium did to one person."""
+
+    days: Numbers
+    low: Numbers  # [mmol/L] potassium with low magnesium
+    normal: Numbers  # [mmol/L] and with normal magnesium
+
+    @property
+    def difference(self) -> Numbers:
+        """Return low less normal."""
+        return self.low - self.normal
+
+    def at(self, day: float) -> float:
+        """Return the difference on a day."""
+        return float(self.difference[np.abs(self.days - day).argmin()])
+
+
+def pair(state: State, reached: str, variant: Variant = MAIN) -> Pair:
+    """Return the course of potassium with magnesium held low and held normal."""
+    clamp = experiment().clamp
+    target = (variant.low or clamp.low)[reached]
+    low, normal = (_course(state, goal, variant) for goal in (target, clamp.normal))
+    return Pair(low[0], low[1], normal[1])
+
+
+def _course(state: State, target: str, variant: Variant) -> tuple[Numbers, Numbers]:
+    end = experiment().days[-1]
+    course = simulate(held(state, target, variant, f"{end} d"), outputs=[POTASSIUM], rtol=PRECISE)
+    return course.time / 24, course[POTASSIUM][0]
+
+
+def held(
+    state: State, target: str, variant: Variant, length: str, extra: Mapping[str, object] | None = None
+) -> Scenario:
+    """Return the scenario of a state in which magnesium is held, from time zero at the target."""
+    clamp = experiment().clamp
+    changes: list[dict[str, str]] = [
+        *({"parameter": name, "value": value} for name, value in state.set.items()),
+        {"parameter": "magnesium.clamp_gain", "value": variant.gain or clamp.gain},
+        {"parameter": "magnesium.clamp_target", "value": clamp.normal, "until": "0 d"},
+        {"parameter": "magnesium.clamp_target", "value": target, "from": "0 d"},
+    ]
+    raw = {
+        "title": f"{state.name}, magnesium {target}",
+        "length": length,
+        "run_in": variant.run_in or clamp.run_in,
+        "own": variant.own,
+        "diet": {**state.diet, **variant.diet},
+        "change": changes,
+        "sampling": {"every": "6 h"},
+        **(extra or {}),
+    }
+    return msgspec.convert(raw, Scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The fall of potassium [mmol/L] after insulin."""
+
+    state: State
+    value: str  # of the response exponent; empty is the usual one
+    normal: float
+    low: dict[str, float]  # reached magnesium -> fall
+
+
+def insulin(state: State, exponent: str = "") -> Response:
+    """Return the largest fall of potassium after insulin with magnesium normal and low."""
+    design = experiment()
+    variant = MAIN if not exponent else Variant(id="n", name="n", own={"potassium.response_exponent": exponent})
+    falls = {goal: _fall(state, goal, variant) for goal in (design.clamp.normal, *design.clamp.low.values())}
+    low = {reached: falls[target] for reached, target in design.clamp.low.items()}
+    return Response(state, exponent, falls[design.clamp.normal], low)
+
+
+def _fall(state: State, target: str, variant: Variant) -> float:
+    test = experiment().insulin
+    dose = {
+        "what": "insulin", "amount": test.dose, "route": "intravenous", "over": test.over, "at": f"{test.day} d",
+    }  # fmt: skip
+    times = [f"{test.day} d", f"{test.day * 24 + 1} h"]
+    extra = {"dose": [dose], "sampling": {"at": times}}
+    course = simulate(held(state, target, variant, f"{test.day + 1} d", extra), outputs=[POTASSIUM], rtol=PRECISE)
+    before, after = course[POTASSIUM][0]
+    return float(before - after)
+
+
+def mapped(potassium: str, reached: str) -> tuple[Numbers, Numbers]:
+    """Return days, and the difference of potassium [nephrons, day] on a diet."""
+    design = experiment()
+    habitual = potassium == design.map.potassium[-1]
+    diet = {"potassium": potassium, **({} if habitual else design.map.diet)}
+    days = np.arange(1, design.days[-1] + 1, dtype=float)
+    rows = []
+    for share in design.map.nephrons:
+        person = State(id="map", name="map", set={"kidney.nephrons": f"{share:g}"}, diet=diet)
+        found = pair(person, reached)
+        rows.append([found.at(day) for day in days])
+    return days, np.array(rows)
