@@ -97,8 +97,8 @@ def number(text: str, unit: str) -> float:
 
     Examples
     --------
-    >>> number("90 mL/min", "L/h"), number("2 d", "h"), number("0.5", "1")
-    (5.4, 48.0, 0.5)
+    >>> number("100 mL/min", "L/h"), number("2 d", "h"), number("0.5", "1")
+    (6.0, 48.0, 0.5)
     """
     found = re.fullmatch(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z0-9/.]*)\s*", text)
     if not found:

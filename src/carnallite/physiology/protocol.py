@@ -5,35 +5,38 @@ Everything that acts in time is a parameter of the body that is constant between
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from carnallite.errors import CarnalliteError, UnitError, UnknownIdError, did_you_mean
-from carnallite.knowledge import knowledge
+from carnallite.errors import ScenarioError, UnitError, UnknownIdError, did_you_mean
 from carnallite.physiology import dimension, substance
-from carnallite.physiology.body import People, healthy
-from carnallite.physiology.load import model
-from carnallite.physiology.scenario import ScenarioError, Spread
+from carnallite.physiology.chance import in_blocks
+from carnallite.physiology.convention import conventions
+from carnallite.physiology.crowd import Crowd, constant, parameter
+from carnallite.physiology.scenario import Spread
+from carnallite.physiology.timing import DAY, Span, Windows, hours, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from carnallite.knowledge.schema import Cause, DrugClass, Effect, Factor, Treatment
-    from carnallite.physiology.scenario import Act, Change, Dose, Period, Scenario
+    from carnallite.knowledge import Acting, Effect
+    from carnallite.physiology.body import People
+    from carnallite.physiology.scenario import Act, Change, Clamp, Dose, Filter, Intake, Scenario
 
-    Actor = Cause | Factor | DrugClass | Treatment
     Numbers = NDArray[np.float64]
 
-DAY = 24.0
-MASK = 0xFFFFFFFFFFFFFFFF
-USUAL_DURATION = {"oral": "15 min", "subcutaneous": "15 min", "intramuscular": "15 min", "inhaled": "15 min"}
 DIETS = ("magnesium", "sodium", "potassium", "calcium", "water")
+FOOD = ("magnesium", "sodium", "potassium", "calcium")
+FLOWS = ("dialysate", "replacement", "removal", "effluent")
+FLUID = ("magnesium", "potassium", "calcium", "sodium")
+KINDS = {"cause": "causes", "factor": "factors", "drug": "drugs", "treatment": "treatments"}
 ORDER = {"set": 0, "factor": 1, "add": 2}
+ALWAYS: Windows = ((-np.inf, np.inf),)
 Operation = Literal["set", "factor", "add"]
 
 
@@ -44,7 +47,33 @@ class Modification:
     parameter: str
     operation: Operation
     value: Numbers
-    windows: tuple[tuple[float, float], ...]  # [h] from, until
+    windows: Windows  # [h] from, until
+    where: str = ""  # in the scenario
+    way: Numbers | None = None  # of `set`: how far from the value before to the new one; all of it if not given
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens to the people, as a reader is told of it.
+
+    Parameters
+    ----------
+    kind : str
+        The table of the scenario: cause, drug, dose, crrt ...
+    id, name, detail : str
+        Of the knowledge base or the scenario; what it is called; how much or which form.
+    windows : tuple of (float, float)
+        [h] From, until.
+    statuses : tuple of str
+        Of what the effects rest on: measured, fitted, assumed, disputed.
+    """
+
+    kind: str
+    id: str
+    name: str
+    detail: str
+    windows: Windows
+    statuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +90,12 @@ class Protocol:
         [h]
     changes : mapping of parameter to (times [change], values [change, person])
         From each time on the parameter has the value; the first time is `start`.
+    notes : tuple of str
+        What a reader of the result should know.
+    happenings : tuple of Happening
+        What acts and what is given, in the order of the scenario.
+    held : array [person]
+        Whether something of a drawn person was held at the limit of the model.
     """
 
     people: People
@@ -69,6 +104,8 @@ class Protocol:
     samples: Numbers
     changes: Mapping[str, tuple[Numbers, Numbers]]
     notes: tuple[str, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    held: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def protocol(scenario: Scenario, *, count: int = 1, seed: int | None = None, first: int = 0) -> Protocol:
@@ -88,351 +125,302 @@ def protocol(scenario: Scenario, *, count: int = 1, seed: int | None = None, fir
     ScenarioError
         A name, a unit or a time in it means nothing; says where.
     """
-    return _Compiler(scenario, count, seed, first).protocol()
+    return _Compiler(scenario, Crowd(scenario, count, seed, first), span(scenario)).protocol()
 
 
 @dataclass
 class _Compiler:
     scenario: Scenario
-    count: int
-    seed: int | None
-    first: int
+    crowd: Crowd
+    span: Span
     notes: list[str] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
 
     def protocol(self) -> Protocol:
-        start = -self.hours(self.scenario.run_in, "run_in")
-        end = self.hours(self.scenario.length, "length")
-        if end <= 0 or start > 0:
-            raise ScenarioError("length and run_in", "must not be negative.", "Write them like '30 d'.")
-        people = self.people()
-        weight = people.constants[model().constants.index("person.weight")]
-        modifications = [*self.anatomy(people), *self.acts(start, end), *self.doses(start, end, weight)]
+        people = self.crowd.people()
+        modifications = [
+            *self.kidney(people), *self.diet(people), *self.acts(), *self.instruments(people), *self.doses(people),
+        ]  # fmt: skip
         return Protocol(
             people=people,
-            start=start,
-            end=end,
-            samples=self.samples(end),
-            changes=self.changes(people, modifications, start, end),
+            start=self.span.start,
+            end=self.span.end,
+            samples=self.span.samples(self.scenario.sampling),
+            changes=self.changes(people, modifications),
             notes=tuple(self.notes),
+            happenings=tuple(self.happenings),
+            held=self.crowd.held,
         )
 
-    # who ------------------------------------------------------------------------------------------------------------
-    def people(self) -> People:
+    # what is always so ----------------------------------------------------------------------------------------------
+    def kidney(self, people: People) -> Iterator[Modification]:
+        """Yield filtration, which holds from the start."""
         person = self.scenario.person
-        own: dict[str, Numbers] = {
-            "person.male": self.men(),
-            "person.age": self.drawn(person.age, "a", "person.age"),
-            "person.weight": self.drawn(person.weight, "kg", "person.weight"),
-        }
-        for name, text in self.scenario.own.items():
-            own[name] = np.full(self.count, self.quantity(text, name, f"own.{name}"))
-        if self.seed is not None:
-            own |= self.differences(own)
-        return healthy(own, count=self.count)
+        if person.gfr and person.egfr:
+            raise ScenarioError("person.egfr", "stands beside `gfr`.", "Give one of them.")
+        usual = constant(people, "normal.gfr")
+        if person.gfr:
+            gfr = self.crowd.drawn(person.gfr, "L/h", "person.gfr")
+            yield Modification("kidney.nephrons", "set", gfr / usual, ALWAYS, "person.gfr")
+        if person.egfr:
+            gfr = self.crowd.drawn(_without_surface(person.egfr), "L/h", "person.egfr")
+            gfr = gfr * constant(people, "person.size")
+            yield Modification("kidney.nephrons", "set", gfr / usual, ALWAYS, "person.egfr")
 
-    def men(self) -> Numbers:
-        person = self.scenario.person
-        if person.women is not None and self.seed is not None:
-            return (self.uniform("person.male") >= person.women).astype(float)
-        return np.full(self.count, float(person.sex == "male"))
+    def diet(self, people: People) -> Iterator[Modification]:
+        """Yield what is eaten, and when."""
+        diet, weight = self.scenario.diet, constant(people, "person.weight")
+        for name in DIETS:
+            given = getattr(diet, name)
+            if given:
+                value = self.crowd.drawn(given, parameter(f"diet.{name}").unit, f"diet.{name}", weight)
+                yield self.eaten(name, "set", value, ALWAYS, f"diet.{name}")
+        for number, intake in enumerate(self.scenario.intake):
+            yield from self.intake(intake, f"intake[{number}]", weight)
+        if diet.meals:
+            length = hours(diet.meal, "diet.meal") if diet.meal else conventions()["meal"]
+            if length <= 0:
+                raise ScenarioError("diet.meal", "must be longer than nothing.", "Write it like '30 min'.")
+            days = (self.span.each_day(clock, "diet.meals", length, 0.0, self.span.end) for clock in diet.meals)
+            windows = [window for day in days for window in day]
+            yield Modification("diet.pace", "set", np.asarray(0.0), ((0.0, np.inf),), "diet.meals")
+            pace = np.asarray(DAY / (length * len(diet.meals)))
+            yield Modification("diet.pace", "add", pace, tuple(sorted(windows)), "diet.meals")
 
-    def drawn(self, given: str | float | Spread, unit: str, where: str) -> Numbers:
-        if not isinstance(given, Spread):
-            text = f"{given:g} {unit}" if isinstance(given, float) else given
-            return np.full(self.count, self.number(text, unit, where))
-        mean = self.number(given.mean, unit, f"{where}.mean")
-        if self.seed is None:
-            return np.full(self.count, mean)
-        value = mean + self.number(given.sd, unit, f"{where}.sd") * self.normal(where)
-        low = self.number(given.low, unit, f"{where}.low") if given.low else -np.inf
-        high = self.number(given.high, unit, f"{where}.high") if given.high else np.inf
-        return np.clip(value, low, high)
+    def intake(self, intake: Intake, where: str, weight: Numbers) -> Iterator[Modification]:
+        windows = self.span.windows(intake, where)
+        told = [f"{name} {getattr(intake, name)}" for name in DIETS if getattr(intake, name)]
+        told += [f"{100 * intake.share:.0f} % of the minerals"] if intake.share is not None else []
+        self.happenings.append(Happening("intake", "intake", "Food", ", ".join(told), windows))
+        if intake.share is not None:
+            for name in FOOD:
+                yield self.eaten(name, "factor", np.asarray(intake.share), windows, f"{where}.share")
+        for name in DIETS:
+            text = getattr(intake, name)
+            if text:
+                value = self.crowd.number(text, parameter(f"diet.{name}").unit, f"{where}.{name}", weight)
+                yield self.eaten(name, "set", np.asarray(value), windows, f"{where}.{name}")
+        if intake.share is None and not any(getattr(intake, name) for name in DIETS):
+            raise ScenarioError(where, "changes nothing.", f"Give `share`, or one of {', '.join(DIETS)}.")
 
-    def differences(self, own: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        """Return what of the healthy body differs between people, each by its own spread."""
-        differing = [p for p in model().parameters if p.spread and p.name not in own]
-        typical = healthy(own, count=self.count).constants
-        index = {name: i for i, name in enumerate(model().constants)}
-        return {p.name: typical[index[p.name]] * np.exp(p.spread * self.normal(p.name)) for p in differing}
-
-    def normal(self, what: str) -> Numbers:
-        from scipy.special import ndtri  # noqa: PLC0415  (only where people are drawn)
-
-        drawn: Numbers = ndtri(self.uniform(what))
-        return drawn
-
-    def uniform(self, what: str) -> Numbers:
-        """Return one number for each person that depends on seed, person and purpose alone."""
-        key = int.from_bytes(blake2b(what.encode(), digest_size=8).digest(), "little")
-        stream = np.random.Philox(key=np.array([(self.seed or 0) & MASK, key], np.uint64))
-        stream.advance(self.first)  # one block of four numbers for each person, of which the first is used
-        return np.random.Generator(stream).random(4 * self.count)[::4]
+    def eaten(self, name: str, operation: Operation, value: Numbers, windows: Windows, where: str) -> Modification:
+        if np.any(value < 0):
+            raise ScenarioError(where, "is negative.", "Nobody eats less than nothing.")
+        return Modification(f"diet.{name}", operation, value, windows, where)
 
     # what acts ------------------------------------------------------------------------------------------------------
-    def anatomy(self, people: People) -> Iterator[Modification]:
-        """Yield filtration and diet, which hold from the start."""
-        always = ((-np.inf, np.inf),)
-        given = self.scenario.person.gfr
-        if given:
-            gfr = self.drawn(given, "L/h", "person.gfr")
-            normal = people.constants[model().constants.index("normal.gfr")]
-            yield Modification("kidney.nephrons", "set", gfr / normal, always)
-        for name in DIETS:
-            text = getattr(self.scenario.diet, name)
-            if text:
-                value = np.asarray(self.quantity(text, f"diet.{name}", f"diet.{name}"))
-                yield Modification(f"diet.{name}", "set", value, always)
-        yield from self.meals()
-
-    def meals(self) -> Iterator[Modification]:
-        diet = self.scenario.diet
-        if diet.meals:
-            length = self.hours(diet.meal, "diet.meal")
-            end = self.hours(self.scenario.length, "length")
-            windows = [window for clock in diet.meals for window in self.each_day(clock, length, 0.0, end)]
-            yield Modification("diet.pace", "set", np.asarray(0.0), ((0.0, np.inf),))
-            pace = np.asarray(DAY / (length * len(diet.meals)))
-            yield Modification("diet.pace", "add", pace, tuple(sorted(windows)))
-
-    def acts(self, start: float, end: float) -> Iterator[Modification]:
-        known = knowledge()
-        kinds: dict[str, Mapping[str, Actor]] = {
-            "cause": known.causes, "factor": known.factors, "drug": known.drugs, "treatment": known.treatments,
-        }  # fmt: skip
-        for kind, items in kinds.items():
+    def acts(self) -> Iterator[Modification]:
+        for kind, folder in KINDS.items():
             for number, act in enumerate(getattr(self.scenario, kind)):
-                where = f"{kind}[{number}]"
-                if act.id not in items:
-                    near = did_you_mean(act.id, items)
-                    raise ScenarioError(f"{where}.id", f"there is no {kind} '{act.id}'.", near or "See explain --list.")
-                yield from self.act(act, items[act.id], where, start, end)
+                yield from self.act(act, kind, folder, f"{kind}[{number}]")
         for number, change in enumerate(self.scenario.change):
-            yield self.change(change, f"change[{number}]", start, end)
+            yield self.change(change, f"change[{number}]")
 
-    def act(self, act: Act, item: Actor, where: str, start: float, end: float) -> Iterator[Modification]:
-        effects = item.effects
-        reason = item.not_simulated or item.emerges
-        if not effects:
-            raise ScenarioError(
-                f"{where}.id", f"'{act.id}' is not simulated: {reason or 'it has no effects'}", "Leave it out."
-            )
-        chosen = [effect for effect in effects if effect.phenotype == act.phenotype]
-        if not chosen:
-            forms = sorted({effect.phenotype for effect in effects})
-            raise ScenarioError(
-                f"{where}.phenotype", f"'{act.id}' has no form '{act.phenotype}'.", f"Use {', '.join(forms)}."
-            )
-        strength = act.strength * self.has(act)
-        for effect in chosen:
-            yield from self.effect(effect, strength, self.windows(act, where, start, end), act.id)
+    def act(self, act: Act, kind: str, folder: str, where: str) -> Iterator[Modification]:
+        from carnallite.knowledge import effects, knowledge  # noqa: PLC0415  (not needed by a body that is left alone)
 
-    def has(self, act: Act) -> Numbers:
+        items: Mapping[str, Acting] = getattr(knowledge(), folder)
+        if act.id not in items:
+            near = did_you_mean(act.id, items) or "See `carnallite explain --list`."
+            raise ScenarioError(f"{where}.id", f"there is no {kind} '{act.id}'.", near)
+        item = items[act.id]
+        forms = effects(item)
+        if not forms:
+            why = item.not_simulated or item.emerges or "The model has no effect of it."
+            raise ScenarioError(f"{where}.id", f"'{act.id}' is not simulated. {why}", "Leave it out.")
+        if act.phenotype not in forms:
+            raise ScenarioError(
+                f"{where}.phenotype", f"'{act.id}' has no form '{act.phenotype}'.", f"Use {' or '.join(sorted(forms))}."
+            )
+        strength = self.crowd.drawn(act.strength, "1", f"{where}.strength") * self.has(act, where)
+        if np.any(strength < 0):
+            raise ScenarioError(f"{where}.strength", "is negative.", "0 is nothing, 1 what the data file says.")
+        windows = self.span.windows(act, where)
+        statuses = tuple(sorted({str(effect.status) for effect in forms[act.phenotype]}))
+        self.happenings.append(Happening(kind, act.id, item.name, _form(act), windows, statuses))
+        for effect in forms[act.phenotype]:
+            yield from self.effect(effect, strength, windows, act.id, where)
+
+    def has(self, act: Act, where: str) -> Numbers:
         """Return 1 for each person who has it, else 0."""
-        if act.share >= 1 or self.seed is None:
-            return np.ones(())
-        return (self.uniform(f"{act.id}.share") < act.share).astype(float)
+        if not 0 <= act.share <= 1:
+            raise ScenarioError(f"{where}.share", f"{act.share:g} is no share.", "Write a number from 0 to 1.")
+        if act.share < 1 and self.crowd.seed is None:
+            self.notes.append(
+                f"'{act.id}' acts here; its share of {100 * act.share:.0f} % is for people who are drawn."
+            )
+        if act.share == 1 or self.crowd.seed is None:
+            return np.ones(self.crowd.count)
+        return (self.crowd.uniform(f"{act.id}.share") < act.share).astype(float)
 
     def effect(
-        self, effect: Effect, strength: Numbers, windows: tuple[tuple[float, float], ...], id: str
+        self, effect: Effect, strength: Numbers, windows: Windows, id: str, where: str
     ) -> Iterator[Modification]:
-        deviation = effect.spread * self.normal(f"{id}.{effect.target}") if self.seed is not None else np.zeros(())
+        is_drawn = self.crowd.seed is not None
+        deviation = effect.spread * self.crowd.normal(f"{id}.{effect.target}") if is_drawn else np.zeros(1)
         if effect.factor is not None:
-            size = max(effect.factor, 1e-9)
-            yield Modification(effect.target, "factor", (size * np.exp(deviation)) ** strength, windows)
+            size = max(effect.factor, 1e-9) * in_blocks(np.exp, deviation)
+            factor = in_blocks(np.power, np.broadcast_to(size, self.crowd.count), strength)
+            yield Modification(effect.target, "factor", factor, windows, where)
             return
         scale = self.scale(effect.target, effect.unit)
         if effect.add is not None:
-            yield Modification(effect.target, "add", (effect.add + deviation) * scale * strength, windows)
+            yield Modification(effect.target, "add", (effect.add + deviation) * scale * strength, windows, where)
         elif effect.set is not None:
-            # part of the way from the person's own value to the new one: (1 - s) x own + s x new
-            yield Modification(effect.target, "factor", 1 - strength, windows)
-            yield Modification(effect.target, "add", (effect.set + deviation) * scale * strength, windows)
+            new = (effect.set + deviation) * scale
+            yield Modification(effect.target, "set", new, windows, where, np.minimum(strength, 1))
 
     def scale(self, target: str, unit: str) -> float:
-        parameter = next((p for p in model().parameters if p.name == target), None)
-        if parameter is None:
-            raise UnknownIdError(target, "is no parameter of the body.", did_you_mean(target, model().constants))
-        return dimension.parse(unit).scale if unit else parameter.factor
+        return dimension.parse(unit).scale if unit else parameter(target).factor
 
-    def change(self, change: Change, where: str, start: float, end: float) -> Modification:
-        known = {p.name for p in model().parameters}
-        if change.parameter not in known:
-            near = did_you_mean(change.parameter, known)
-            raise ScenarioError(f"{where}.parameter", f"'{change.parameter}' is no parameter of the body.", near)
+    def change(self, change: Change, where: str) -> Modification:
         if sum([bool(change.value), change.factor is not None, bool(change.add)]) != 1:
             raise ScenarioError(where, "needs one of value, factor and add.", "Give exactly one.")
-        windows = self.windows(change, where, start, end)
+        windows = self.span.windows(change, where)
+        self.crowd.known(change.parameter, f"{where}.parameter")
+        told = change.value or (f"x {change.factor:g}" if change.factor is not None else f"plus {change.add}")
+        self.happenings.append(Happening("change", change.parameter, change.parameter, told, windows))
         if change.factor is not None:
-            return Modification(change.parameter, "factor", np.asarray(change.factor), windows)
+            return Modification(change.parameter, "factor", np.asarray(change.factor), windows, f"{where}.factor")
         text, operation = (change.value, "set") if change.value else (change.add, "add")
-        value = np.asarray(self.quantity(text, change.parameter, f"{where}.{'value' if change.value else 'add'}"))
-        return Modification(change.parameter, operation, value, windows)  # type: ignore[arg-type]
+        key = f"{where}.{'value' if change.value else 'add'}"
+        value = np.asarray(self.crowd.quantity(text, change.parameter, key))
+        return Modification(change.parameter, operation, value, windows, key)  # type: ignore[arg-type]
 
-    def doses(self, start: float, end: float, weight: Numbers) -> Iterator[Modification]:
+    # instruments ----------------------------------------------------------------------------------------------------
+    def instruments(self, people: People) -> Iterator[Modification]:
+        """Yield clamps and renal replacement."""
+        weight = constant(people, "person.weight")
+        for number, clamp in enumerate(self.scenario.clamp):
+            yield from self.clamp(clamp, f"clamp[{number}]")
+        for number, given in enumerate(self.scenario.crrt):
+            yield from self.filter(given, f"crrt[{number}]", weight)
+
+    def clamp(self, clamp: Clamp, where: str) -> Iterator[Modification]:
+        windows = self.span.windows(clamp, where)
+        self.happenings.append(Happening("clamp", clamp.what, f"Plasma {clamp.what} held", f"at {clamp.to}", windows))
+        target = np.asarray(self.crowd.number(clamp.to, "mmol/L", f"{where}.to"))
+        yield Modification(f"{clamp.what}.clamp_target", "set", target, windows, f"{where}.to")
+        yield Modification(f"{clamp.what}.clamp_gain", "set", np.asarray(conventions()["clamp"]), windows, where)
+
+    def filter(self, given: Filter, where: str, weight: Numbers) -> Iterator[Modification]:
+        windows = self.span.windows(given, where)
+
+        def flow(key: str) -> Numbers:
+            text = getattr(given, key)
+            value = np.asarray(self.crowd.number(text, "L/h", f"{where}.{key}", weight) if text else 0.0)
+            if np.any(value < 0):
+                raise ScenarioError(f"{where}.{key}", "is negative.", "Write a flow like '2 L/h'.")
+            return value
+
+        if given.effluent and given.removal:
+            raise ScenarioError(f"{where}.removal", "stands beside `effluent`.", "Give one of them.")
+        fluid = flow("dialysate") + flow("replacement")
+        effluent = flow("effluent") if given.effluent else fluid + flow("removal")
+        if not np.any(effluent > 0):
+            raise ScenarioError(where, "has no flow.", "Give `dialysate`, `replacement` or `effluent`, like '2 L/h'.")
+        told = ", ".join(f"{key} {getattr(given, key)}" for key in FLOWS if getattr(given, key))
+        told += ", citrate" if given.citrate else ""
+        self.happenings.append(Happening("crrt", "crrt", "Renal replacement", told, windows))
+        yield Modification("losses.dialysate", "set", fluid, windows, where)
+        yield Modification("losses.effluent", "set", effluent, windows, where)
+        for name in FLUID:
+            text = getattr(given, name)
+            if text:
+                value = np.asarray(self.crowd.number(text, "mmol/L", f"{where}.{name}"))
+                yield Modification(f"losses.fluid_{name}", "set", value, windows, f"{where}.{name}")
+        if given.citrate:
+            sieving = np.asarray(conventions()["citrate_sieving"])
+            yield Modification("losses.sieving_magnesium", "set", sieving, windows, f"{where}.citrate")
+        if given.calcium_return:
+            value = np.asarray(self.crowd.number(given.calcium_return, "mmol/h", f"{where}.calcium_return", weight))
+            yield Modification("losses.calcium_return", "set", value, windows, f"{where}.calcium_return")
+
+    # doses ----------------------------------------------------------------------------------------------------------
+    def doses(self, people: People) -> Iterator[Modification]:
+        weight = constant(people, "person.weight")
         for number, dose in enumerate(self.scenario.dose):
             where = f"dose[{number}]"
-            try:
-                given = substance.find(dose.what)
-                amount = np.array([substance.amount(dose.amount, given, weight=float(w)) for w in np.unique(weight)])
-            except (UnknownIdError, UnitError) as error:
-                key = "what" if isinstance(error, UnknownIdError) else "amount"
-                raise ScenarioError(f"{where}.{key}", f"{error.where} {error.what}", error.do) from None
+            given, amount = self.amount(dose, where, weight)
             inputs = given.routes.get(dose.route)
             if inputs is None:
-                ways = ", ".join(given.routes)
-                raise ScenarioError(f"{where}.route", f"{dose.what} is not given {dose.route}.", f"Use {ways}.")
+                ways = " or ".join(given.routes)
+                raise ScenarioError(f"{where}.route", f"{dose.what} is not given {dose.route} here.", f"Use {ways}.")
             over = self.over(dose, where)
-            windows = tuple((time, time + over) for time in self.times(dose, where, start, end))
-            each = amount[np.searchsorted(np.unique(weight), weight)] if amount.size > 1 else amount[0]
-            for parameter, per_unit in inputs.items():
-                yield Modification(parameter, "add", np.asarray(each * per_unit / over), windows)
+            windows = tuple((time, time + over) for time in self.span.doses(dose, where))
+            told = f"{dose.amount} {dose.route}" + (f" over {dose.over}" if dose.over else "")
+            self.happenings.append(Happening("dose", dose.what, dose.what, told, windows))
+            for target, per_unit in inputs.items():
+                yield Modification(target, "add", amount * per_unit / over, windows, f"{where}.amount")
+
+    def amount(self, dose: Dose, where: str, weight: Numbers) -> tuple[substance.Substance, Numbers]:
+        try:
+            given = substance.find(dose.what)
+        except UnknownIdError as error:
+            raise ScenarioError(f"{where}.what", f"{error.where} {error.what}", error.do) from None
+        try:
+            amount, by_weight = substance.read_amount(dose.amount, given)
+        except UnitError as error:
+            raise ScenarioError(f"{where}.amount", f"{error.where} {error.what}", error.do) from None
+        if amount < 0:
+            raise ScenarioError(f"{where}.amount", f"'{dose.amount}' is negative.", "Nothing can be taken back.")
+        return given, amount * weight if by_weight else np.asarray(amount)
 
     def over(self, dose: Dose, where: str) -> float:
-        text = dose.over or USUAL_DURATION.get(dose.route, "")
-        if not text:
+        if not dose.over and dose.route not in conventions():
             raise ScenarioError(f"{where}.over", "is missing: an infusion takes time.", "Write it like '4 h'.")
-        hours = self.hours(text, f"{where}.over")
-        if hours <= 0:
+        length = hours(dose.over, f"{where}.over") if dose.over else conventions()[dose.route]
+        if length <= 0:
             raise ScenarioError(f"{where}.over", "must be longer than nothing.", "Write it like '5 min'.")
-        return hours
-
-    # when -----------------------------------------------------------------------------------------------------------
-    def times(self, dose: Dose, where: str, start: float, end: float) -> list[float]:
-        """Return when each dose begins [h]."""
-        ways = [bool(dose.at), bool(dose.every), bool(dose.daily)]
-        if sum(ways) > 1:
-            raise ScenarioError(where, "has more than one of at, every and daily.", "Give one of them.")
-        begin = self.hours(dose.start, f"{where}.from") if dose.start else max(start, 0.0)
-        until = self.hours(dose.until, f"{where}.until") if dose.until else end
-        if dose.every:
-            step = self.hours(dose.every, f"{where}.every")
-            number = dose.count or max(0, int(np.ceil((until - begin) / step - 1e-9)))
-            return [begin + i * step for i in range(number)]
-        if dose.daily:
-            times = [t for clock in dose.daily for t, _ in self.each_day(clock, 0.0, begin, until)]
-            return sorted(times)
-        given = (dose.at,) if isinstance(dose.at, str) else dose.at
-        return [self.hours(text, f"{where}.at") for text in given] or [begin]
-
-    def windows(self, period: Period, where: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
-        begin = self.hours(period.start, f"{where}.from") if period.start else -np.inf
-        until = self.hours(period.until, f"{where}.until") if period.until else np.inf
-        if begin >= until:
-            raise ScenarioError(f"{where}.until", "is not after `from`.", "Mend one of them.")
-        if not period.daily:
-            return ((begin, until),)
-        if len(period.daily) != 2:
-            raise ScenarioError(f"{where}.daily", "needs two clock times.", "Write it like ['22:00', '06:00'].")
-        first, last = (self.clock(text, f"{where}.daily") for text in period.daily)
-        length = (last - first) % DAY or DAY
-        days = self.each_day(period.daily[0], length, max(begin, start) - DAY, min(until, end))
-        return tuple((max(a, begin), min(b, until)) for a, b in days if b > begin)
-
-    def each_day(self, clock: str, length: float, begin: float, end: float) -> list[tuple[float, float]]:
-        """Return the windows of one clock time on each day that begin from `begin` and before `end`."""
-        first = self.clock(clock, "clock time") - self.clock(self.scenario.clock, "clock")
-        day = np.ceil((begin - first) / DAY - 1e-9)
-        found = []
-        while (time := first + DAY * float(day)) < end:
-            found.append((time, time + length))
-            day += 1
-        return found
-
-    def clock(self, text: str, where: str) -> float:
-        hours, _, minutes = text.partition(":")
-        if not (hours.isdigit() and minutes.isdigit() and int(hours) < DAY and int(minutes) < 60):
-            raise ScenarioError(where, f"'{text}' is no clock time.", "Write it like '22:00'.")
-        return int(hours) + int(minutes) / 60
-
-    def samples(self, end: float) -> Numbers:
-        sampling = self.scenario.sampling
-        times = [self.hours(text, "sampling.at") for text in sampling.at]
-        if sampling.every or not times:
-            step = self.hours(sampling.every, "sampling.every") if sampling.every else _usual_step(end)
-            times += (np.arange(int(end / step + 1e-9) + 1) * step).tolist()
-        if min(times) < 0 or max(times) > end + 1e-9:
-            raise ScenarioError("sampling.at", "lies outside of the scenario.", "Sample between 0 and its length.")
-        return np.unique(np.minimum(np.round(times, 9), end))
+        return length
 
     # all together ---------------------------------------------------------------------------------------------------
-    def changes(
-        self, people: People, modifications: Sequence[Modification], start: float, end: float
-    ) -> dict[str, tuple[Numbers, Numbers]]:
+    def changes(self, people: People, modifications: Sequence[Modification]) -> dict[str, tuple[Numbers, Numbers]]:
         """Return what each touched parameter is from when on."""
         by_parameter: dict[str, list[Modification]] = {}
         for modification in modifications:
             by_parameter.setdefault(modification.parameter, []).append(modification)
-        index = {name: i for i, name in enumerate(model().constants)}
-        limits = {p.name: (p.low, p.high) for p in model().parameters}
         result = {}
         for name, parts in by_parameter.items():
-            own = people.constants[index[name]]
-            times, values = _pieces(own, sorted(parts, key=lambda part: ORDER[part.operation]), start, end)
-            self.inside(name, values, limits[name])
+            ordered = sorted(parts, key=lambda part: ORDER[part.operation])
+            times, values = _pieces(constant(people, name), ordered, self.span.start, self.span.end)
+            self.crowd.inside(name, values, parts[-1].where)
             result[name] = times, values
         return result
 
-    def inside(self, name: str, values: Numbers, limits: tuple[float | None, float | None]) -> None:
-        low, high = (-np.inf if limits[0] is None else limits[0], np.inf if limits[1] is None else limits[1])
-        if np.any(values < low - 1e-12) or np.any(values > high + 1e-12):
-            worst = values[(values < low) | (values > high)].flat[0]
-            if self.seed is None:
-                raise ScenarioError(
-                    name,
-                    f"becomes {worst:.4g}; the model holds from {low:.4g} to {high:.4g}.",
-                    "Choose a milder change.",
-                )
-            np.clip(values, low, high, out=values)
 
-    # texts ----------------------------------------------------------------------------------------------------------
-    def quantity(self, text: str, parameter: str, where: str) -> float:
-        unit = next((p.unit for p in model().parameters if p.name == parameter), None)
-        if unit is None:
-            near = did_you_mean(parameter, [p.name for p in model().parameters])
-            raise ScenarioError(where, f"'{parameter}' is no parameter of the body.", near)
-        return self.number(text, unit, where)
-
-    def hours(self, text: str, where: str) -> float:
-        return self.number(text, "h", where)
-
-    def number(self, text: str, unit: str, where: str) -> float:
-        try:
-            return dimension.number(text, unit)
-        except UnitError as error:
-            raise ScenarioError(where, f"{error.where} {error.what}", error.do) from None
+def _form(act: Act) -> str:
+    form = "" if act.phenotype == "typical" else act.phenotype.replace("_", " ")
+    strength = "" if act.strength == 1 or isinstance(act.strength, Spread) else f"strength {act.strength:g}"
+    share = f"{100 * act.share:.0f} % of the people" if act.share < 1 else ""
+    return ", ".join(part for part in (form, strength, share) if part)
 
 
-def _usual_step(end: float) -> float:
-    """Return how often to look [h]: hourly to three days, every four hours to a month, then daily."""
-    return 1.0 if end <= 3 * DAY else 4.0 if end <= 31 * DAY else DAY
+def _without_surface(given: str | Spread) -> str | Spread:
+    """Return filtration without the "/1.73m2" that everybody writes and means."""
+    if isinstance(given, str):
+        return re.sub(r"/1\.73 ?m[2²]$", "", given.strip())
+    parts = {key: re.sub(r"/1\.73 ?m[2²]$", "", getattr(given, key).strip()) for key in ("mean", "sd", "low", "high")}
+    return Spread(**parts)
 
 
 def _pieces(own: Numbers, parts: Sequence[Modification], start: float, end: float) -> tuple[Numbers, Numbers]:
     """Return from when on a parameter has which value [change, person], the first at `start`."""
-    edges = {start}
+    edges = np.array([edge for part in parts for window in part.windows for edge in window])
+    times = np.unique(np.r_[start, edges[(edges > start) & (edges < end)]])
+    values = np.tile(own, (len(times), 1))
     for part in parts:
-        edges |= {float(edge) for window in part.windows for edge in window if start < edge < end}
-    times = np.array(sorted(edges))
-    values = np.tile(own, (len(times), 1)).astype(float)
-    for part in parts:
-        on = np.zeros(len(times))
-        for begin, until in part.windows:
-            first, last = np.searchsorted(times, [begin, until])
-            on[first:last] += 1
-        where = on[:, None] > 0
+        begins, ends = np.array(part.windows).reshape(-1, 2).T
+        on = np.zeros(len(times) + 1)
+        np.add.at(on, np.searchsorted(times, begins), 1)
+        np.add.at(on, np.searchsorted(times, ends), -1)
+        times_on = np.cumsum(on[:-1])[:, None]
         if part.operation == "set":
-            values = np.where(where, part.value, values)
+            new = part.value if part.way is None else (1 - part.way) * values + part.way * part.value
+            values = np.where(times_on > 0, new, values)
         elif part.operation == "factor":
-            values = np.where(where, values * part.value, values)
+            values = np.where(times_on > 0, values * part.value, values)
         else:
-            values = values + on[:, None] * part.value
+            values = values + times_on * part.value
     kept = np.r_[True, np.any(values[1:] != values[:-1], axis=1)]
     return times[kept], values[kept]
-
-
-def refine(error: CarnalliteError, text: str, name: str) -> ScenarioError:
-    """Return the error of a scenario's content with its file and line."""
-    from carnallite.physiology.scenario import line_of  # noqa: PLC0415
-
-    line = line_of(text, error.where)
-    return ScenarioError(f"{name}, line {line}", f"`{error.where}`: {error.what}", error.do)

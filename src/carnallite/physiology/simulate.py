@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from carnallite.errors import CarnalliteError, UnknownIdError, did_you_mean
 from carnallite.physiology import engine
-from carnallite.physiology.generate import Course, Event, Schedules, Status, python, schedules
+from carnallite.physiology.generate import Course, Schedules, Status, python
 from carnallite.physiology.load import model
 from carnallite.physiology.protocol import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    import pandas
+    import xarray
+    from numpy.typing import ArrayLike, NDArray
 
     from carnallite.physiology.generate import Kernel
-    from carnallite.physiology.protocol import Protocol
+    from carnallite.physiology.protocol import Happening, Protocol
     from carnallite.physiology.scenario import Scenario
 
     Numbers = NDArray[np.float64]
@@ -35,6 +38,7 @@ OUTPUTS = (
     "acid_base.bicarbonate", "calcium_hormones.pth", "calcium_hormones.calcitriol", "aldosterone.plasma",
     "aldosterone.renin", "kidney.gfr", "water.extracellular", "magnesium.deficit", "potassium.deficit",
     "kidney_magnesium.excreted", "kidney_potassium.excreted", "kidney_magnesium.fractional_excretion",
+    "outside.magnesium_urine", "outside.potassium_urine",
 )  # fmt: skip
 
 Engine = Literal["auto", "kernel", "python"]
@@ -42,6 +46,10 @@ Engine = Literal["auto", "kernel", "python"]
 
 class SimulationFailed(CarnalliteError):
     """The body could not be simulated at all."""
+
+
+class MissingExtra(CarnalliteError):
+    """Something optional is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,8 @@ class Trajectories:
         What computed it.
     notes : tuple of str
         What a reader should know, such as why the slow engine was used.
+    happenings : tuple of Happening
+        What acted and what was given.
     """
 
     time: Numbers
@@ -70,6 +80,7 @@ class Trajectories:
     status: NDArray[np.int64]
     engine: str
     notes: tuple[str, ...] = ()
+    happenings: tuple[Happening, ...] = ()
 
     def __getitem__(self, output: str) -> Numbers:
         """Return one output [person, sample]."""
@@ -78,6 +89,43 @@ class Trajectories:
     def at(self, time: float, output: str) -> Numbers:
         """Return one output of all persons at the sample nearest to a time [h]."""
         return self[output][:, int(np.abs(self.time - time).argmin())]
+
+    @property
+    def ended_early(self) -> NDArray[np.bool_]:
+        """Return who has no whole course [person]."""
+        return self.status > Status.STEADY
+
+    def frame(self) -> pandas.DataFrame:
+        """Return a table with a row for each person and sample, and a column for each output.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        frames = _extra("pandas")
+        persons, samples, outputs = self.values.shape
+        index = frames.MultiIndex.from_product([range(persons), self.time], names=["person", "time_h"])
+        return frames.DataFrame(self.values.reshape(persons * samples, outputs), index, list(self.outputs))
+
+    def dataset(self) -> xarray.Dataset:
+        """Return arrays over person and time [h] that know their units and what they are.
+
+        Raises
+        ------
+        MissingExtra
+            xarray is not installed.
+        """
+        frames = _extra("xarray")
+        items = {item.name: item for item in (*model().states, *model().equations)}
+        told = {name: {"units": items[name].unit, "long_name": items[name].about} for name in self.outputs}
+        arrays = {name: (("person", "time"), self[name], told[name]) for name in self.outputs}
+        data: xarray.Dataset = frames.Dataset(
+            arrays | {"status": (("person",), self.status, {"long_name": "0 is a whole course"})},
+            coords={"person": np.arange(len(self.status)), "time": ("time", self.time, {"units": "h"})},
+            attrs={"engine": self.engine, "model": model().hash, "notes": "\n".join(self.notes)},
+        )
+        return data
 
 
 def simulate(
@@ -144,6 +192,27 @@ def scales() -> Numbers:
     return np.array([state.scale for state in model().states])
 
 
+def pools() -> tuple[str, ...]:
+    """Return the names of all pools, those outside of the body included."""
+    return tuple(state.name for state in model().states if state.pool)
+
+
+def balance_error(course: Trajectories) -> dict[str, float]:
+    """Return how far each substance is from being neither made nor lost, relative to what the body holds.
+
+    `course` must show all `pools`; people whose course ended early do not count.
+    """
+    whole = ~course.ended_early
+    found = {}
+    for substance in dict.fromkeys(state.pool for state in model().states if state.pool):
+        states = [state for state in model().states if state.pool == substance]
+        signs = [-1.0 if state.outside == "source" else 1.0 for state in states]
+        total = np.sum([sign * course[state.name][whole] for sign, state in zip(signs, states, strict=True)], axis=0)
+        held = sum(state.scale for state in states if not state.outside)
+        found[substance] = float(np.max(np.abs(total - total[:, :1]), initial=0.0) / held)
+    return found
+
+
 def _by_kernel(kernel: Kernel, given: Protocol, outputs: tuple[str, ...], rtol: float) -> Trajectories:
     parameters, events, whose = program(given, kernel.parameters)
     course = Course(
@@ -157,33 +226,56 @@ def _by_kernel(kernel: Kernel, given: Protocol, outputs: tuple[str, ...], rtol: 
     values = kernel.observe(
         parameters, solution.states, course, schedules=events, schedule=whose, outputs=columns, threads=threads
     )
-    return Trajectories(given.samples, outputs, values, solution.status, f"kernel, {kernel.variant}", given.notes)
+    return Trajectories(given.samples, outputs, values, solution.status, f"kernel, {kernel.variant}", given.notes,
+                        given.happenings)  # fmt: skip
 
 
 def program(given: Protocol, names: Sequence[str]) -> tuple[Numbers, Schedules, NDArray[np.int64]]:
     """Return a protocol as the kernel reads it: constants [person, constant], schedules, and whose is which.
 
-    Changes that are alike for all persons, in value or in proportion to their own, make one schedule.
+    Nobody's schedule holds what changes for others alone: a step that ends there would round differently.
     """
-    index = {name: i for i, name in enumerate(model().constants)}
-    parameters = given.people.constants[[index[name] for name in names]].T.copy()
-    shared: list[Event] = []
-    own: list[tuple[int, Numbers, Numbers]] = []
-    for name, (times, values) in given.changes.items():
-        if name not in names:
-            continue
-        column = list(names).index(name)
-        parameters[:, column] = values[0]
-        for time, value in zip(times[1:], values[1:], strict=True):
-            if np.all(value == value[0]):
-                shared.append(Event(float(time), "set", column, float(value[0])))
-            else:
-                own.append((column, time, value))
+    rows = _rows()
+    parameters = given.people.constants[[rows[name] for name in names]].T.copy()
+    column = {name: number for number, name in enumerate(names)}
     count = len(parameters)
-    if not own:
-        return parameters, schedules(shared), np.zeros(count, np.int64)
-    each = [[*shared, *(Event(float(t), "set", c, float(v[i])) for c, t, v in own)] for i in range(count)]
-    return parameters, schedules(*each), np.arange(count)
+    times, columns, values, changed = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, count))], [_nothing(count)]
+    for name, (time, value) in given.changes.items():
+        if name in column:
+            parameters[:, column[name]] = value[0]
+            times.append(time[1:])
+            columns.append(np.full(len(time) - 1, column[name]))
+            values.append(value[1:])
+            changed.append(value[1:] != value[:-1])
+    order = np.argsort(np.concatenate(times), kind="stable")
+    time, index = np.concatenate(times)[order], np.concatenate(columns)[order]
+    value, changes = np.concatenate(values)[order], np.concatenate(changed)[order]
+    if changes.all() and (value == value[:, :1]).all():
+        return parameters, _schedules([len(time)], time, index, value[:, 0]), np.zeros(count, np.int64)
+    mine = changes.T
+    times_of, index_of = np.broadcast_to(time, mine.shape)[mine], np.broadcast_to(index, mine.shape)[mine]
+    return parameters, _schedules(mine.sum(axis=1), times_of, index_of, value.T[mine]), np.arange(count)
+
+
+def _nothing(count: int) -> NDArray[np.bool_]:
+    return np.zeros((0, count), bool)
+
+
+def _schedules(counts: ArrayLike, time: Numbers, index: NDArray[np.int64], value: Numbers) -> Schedules:
+    first = np.concatenate([[0], np.cumsum(counts)])
+    return Schedules(first=first, time=time, kind=np.zeros(len(time), np.int64), index=index, value=value)
+
+
+@cache
+def _rows() -> dict[str, int]:
+    return {name: row for row, name in enumerate(model().constants)}
+
+
+def _extra(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise MissingExtra(name, "is not installed.", "Install it: pip install 'carnallite[frames]'.") from None
 
 
 def _by_scipy(given: Protocol, outputs: tuple[str, ...], rtol: float) -> Trajectories:
@@ -195,7 +287,8 @@ def _by_scipy(given: Protocol, outputs: tuple[str, ...], rtol: float) -> Traject
     status = np.zeros(len(people), np.int64)
     for person in people:
         status[person] = _one_by_scipy(given, person, rates, observe, values[person], rtol)
-    return Trajectories(given.samples, outputs, values, status, "python, SciPy LSODA", (*given.notes, note))
+    return Trajectories(given.samples, outputs, values, status, "python, SciPy LSODA", (*given.notes, note),
+                        given.happenings)  # fmt: skip
 
 
 def _one_by_scipy(given: Protocol, person: int, rates, observe, out: Numbers, rtol: float) -> int:  # type: ignore[no-untyped-def]
@@ -205,6 +298,8 @@ def _one_by_scipy(given: Protocol, person: int, rates, observe, out: Numbers, rt
     index = {name: i for i, name in enumerate(model().constants)}
     constants = given.people.constants[:, person].tolist()
     states = given.people.states[:, person]
+    if not (np.isfinite(constants).all() and np.isfinite(states).all()):
+        return int(Status.NOT_FINITE)
     edges = sorted({given.start, given.end, *(float(t) for times, _ in given.changes.values() for t in times)})
     for begin, until in pairwise(edges):
         for name, (times, values) in given.changes.items():

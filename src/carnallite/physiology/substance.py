@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from carnallite import datafile
 from carnallite.errors import UnitError, UnknownIdError, did_you_mean
-from carnallite.knowledge import knowledge
 from carnallite.physiology import dimension
 from carnallite.quantity import Cited
 
@@ -52,11 +52,16 @@ def find(name: str) -> Substance:
     >>> find("MgSO4").valence
     2
     """
-    names = {spelling.casefold(): item for id, item in substances().items() for spelling in (id, *item.names)}
-    found = names.get(name.casefold().strip())
+    found = _spellings().get(name.casefold().strip())
     if found is None:
-        raise UnknownIdError(f"'{name}'", "is nothing that can be given.", did_you_mean(name.casefold(), names))
+        near = did_you_mean(name.casefold(), _spellings()) or f"Known are {', '.join(substances())}."
+        raise UnknownIdError(f"'{name}'", "is nothing that can be given.", near)
     return found
+
+
+@cache
+def _spellings() -> dict[str, Substance]:
+    return {spelling.casefold(): item for id, item in substances().items() for spelling in (id, *item.names)}
 
 
 def amount(text: str, substance: Substance, *, weight: float) -> float:
@@ -79,15 +84,22 @@ def amount(text: str, substance: Substance, *, weight: float) -> float:
     >>> round(amount("4 g", find("MgSO4"), weight=70), 2), amount("40 mEq", find("KCl"), weight=70)
     (16.24, 40.0)
     """
-    number, _, unit = text.strip().partition(" ")
-    unit, _, by_weight = unit.strip().partition("/")
-    if by_weight not in {"", "kg"}:
-        raise UnitError(f"'{text}'", "is not an amount.", "Write it like '16 mmol', '4 g' or '0.1 mmol/kg'.")
-    try:
-        size = float(number) * (weight if by_weight else 1)
-    except ValueError:
-        raise UnitError(f"'{text}'", "does not begin with a number.", "Write it like '16 mmol'.") from None
-    return size * _basis(unit, text, substance)
+    size, is_by_weight = read_amount(text, substance)
+    return size * weight if is_by_weight else size
+
+
+def read_amount(text: str, substance: Substance) -> tuple[float, bool]:
+    """Return a written amount in the basis of a substance, and whether it is for each kilogram.
+
+    >>> read_amount("0.1 mmol/kg", find("KCl"))
+    (0.1, True)
+    """
+    found = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]+)(/kg)?\s*", text)
+    if not found:
+        do = f"Write it like '{_example(substance)}'."
+        has_number = re.match(r"\s*[-+]?\.?\d", text)
+        raise UnitError(f"'{text}'", "has no unit that is an amount." if has_number else "is no amount.", do)
+    return float(found[1]) * _basis(found[2].replace("µ", "u"), text, substance), bool(found[3])
 
 
 def _basis(unit: str, text: str, substance: Substance) -> float:
@@ -107,6 +119,10 @@ def _basis(unit: str, text: str, substance: Substance) -> float:
     raise UnitError(f"'{text}'", f"is no amount of {substance.names[0]}.", f"Give it in {_units(substance)}.")
 
 
+def _example(substance: Substance) -> str:
+    return {"L": "500 mL", "U": "10 U", "mg": "10 mg"}.get(substance.basis, "16 mmol")
+
+
 def _units(substance: Substance) -> str:
     if substance.basis != "mmol":
         return {"L": "L or mL"}.get(substance.basis, substance.basis)
@@ -118,6 +134,8 @@ def _units(substance: Substance) -> str:
 @cache
 def mmol_per_gram(salt: str) -> float:
     """Return how many mmol of the element a gram of a salt holds, as the treatments have it."""
+    from carnallite.knowledge import knowledge  # noqa: PLC0415  (not needed where amounts are in mmol)
+
     for treatment in knowledge().treatments.values():
         for known in treatment.salts:
             if known.salt == salt:

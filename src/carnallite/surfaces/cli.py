@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from carnallite import __version__
-from carnallite.errors import CarnalliteError, RecordRefused, UnknownIdError, did_you_mean
+from carnallite.errors import CarnalliteError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, USAGE, REFUSED, FAILED = 0, 2, 3, 4
+_BESIDE = Path()  # `--plot` without a name: that of the scenario, in the folder where we are
 FIRST_YEAR, LAST_YEAR = 1700, 9000
 
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
@@ -24,9 +25,11 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite assess RECORD           causes, what is unsafe, what to measure next
   carnallite assess RECORD --html F  the same as a report with a figure
   carnallite assess RECORD --json    the same for programs
-  carnallite explain ID              a cause, drug, statement, threshold or test, with its sources
-  carnallite explain --list          all ids
+  carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
+  carnallite validate                how near the body comes to published observations
+  carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
   carnallite template                a CSV timeline to fill in
+  carnallite export sbml FILE        the model of the body for other simulators
   carnallite doctor                  check the installation
 
 RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
@@ -62,7 +65,7 @@ def _say_why(error: CarnalliteError) -> int:
     match error:
         case RecordRefused():
             return _say(f"refused: {error}", REFUSED)
-        case UnknownIdError():
+        case UnknownIdError() | ScenarioError():
             return _say(str(error), USAGE)
     return _say(f"failed: {error}", FAILED)
 
@@ -91,15 +94,54 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--force", action="store_true", help="overwrite the report")
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
     assess.set_defaults(run=_assess)
+    _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
+    _add_validate(commands.add_parser("validate", help="the body against published observations"))
     explain = commands.add_parser("explain", help="what an id means, its sources and its status")
     explain.add_argument("id", metavar="ID", nargs="?")
     explain.add_argument("--list", action="store_true", help="print all ids")
     explain.set_defaults(run=_explain)
     template = commands.add_parser("template", help="print a CSV timeline to fill in")
     template.set_defaults(run=_template)
+    export = commands.add_parser("export", help="the model of the body for other simulators")
+    export.add_argument("format", choices=["sbml"], help="SBML Level 3; needs the extra carnallite[sbml]")
+    export.add_argument("file", metavar="FILE", type=Path)
+    export.add_argument("--force", action="store_true", help="overwrite the file")
+    export.set_defaults(run=_export)
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_simulate(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("scenario", metavar="SCENARIO.toml", type=Path, help="see docs/reference/scenario.md")
+    simulate.add_argument("--plot", metavar="FILE.svg", type=Path, nargs="?", const=_BESIDE, help="draw a figure")
+    simulate.add_argument("--csv", metavar="FILE", type=Path, help="write every sample of one person")
+    simulate.add_argument("--parquet", metavar="FILE", type=Path, help="the same; of many people a folder")
+    simulate.add_argument("--people", metavar="N", type=_people, default=1, help="draw people who differ")
+    simulate.add_argument("--seed", metavar="S", type=int, help="with which they are drawn; 0 if not given")
+    simulate.add_argument("--outputs", metavar="A,B", default="", help="quantities or tests to write")
+    simulate.add_argument("--units", choices=["si", "us"], default="si", help="mmol/L or mg/dL")
+    simulate.add_argument("--engine", choices=["auto", "kernel", "python"], default="auto", help="what computes")
+    simulate.add_argument("--json", action="store_true", help="print JSON")
+    simulate.add_argument("--force", action="store_true", help="overwrite files")
+    simulate.set_defaults(run=_simulate)
+
+
+def _people(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of people; write it like 1000")
+    return int(text)
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("file", metavar="FILE", type=Path, nargs="?", help="targets; by default the published ones")
+    validate.add_argument("--only", metavar="ID", nargs="+", default=[], help="these targets alone")
+    validate.add_argument("--use", choices=["fit", "check"], default="", help="those of one use alone")
+    validate.add_argument("--seed", metavar="S", type=int, default=1, help="with which people are drawn")
+    validate.add_argument("--out", metavar="DIR", type=Path, help="write validation.md and validation.json")
+    validate.add_argument("--json", action="store_true", help="print JSON")
+    validate.add_argument("--force", action="store_true", help="overwrite files")
+    validate.set_defaults(run=_validate)
 
 
 def _moment(text: str) -> datetime:
@@ -146,6 +188,14 @@ def _assess(options: argparse.Namespace) -> int:
     return OK
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.simulate import command  # noqa: PLC0415  (start-up stays fast)
+
+    if options.plot == _BESIDE:
+        options.plot = Path(options.scenario.name).with_suffix(".svg")
+    return command(options)
+
+
 def _local_map(path: Path) -> dict[str, str]:
     """Return the site's own codes or labels -> analyte ids, from a CSV of two columns."""
     import csv  # noqa: PLC0415
@@ -168,6 +218,20 @@ def _local_map(path: Path) -> dict[str, str]:
     return table
 
 
+def _validate(options: argparse.Namespace) -> int:
+    from carnallite.surfaces import validate  # noqa: PLC0415  (start-up stays fast)
+
+    there = [options.out / name for name in validate.NAMES if (options.out / name).exists()] if options.out else []
+    if there and not options.force:
+        return _say(f"{there[0]} exists. Give --force to overwrite it.", USAGE)
+    result = validate.validated(options.file, only=options.only, use=options.use, seed=options.seed)
+    if options.out:
+        for file in validate.write(result, options.out):
+            sys.stderr.write(f"written: {file}\n")
+    sys.stdout.write(validate.render(result, json=options.json))
+    return OK
+
+
 def _explain(options: argparse.Namespace) -> int:
     from carnallite.surfaces.explain import explained, listed  # noqa: PLC0415
 
@@ -184,6 +248,21 @@ def _template(options: argparse.Namespace) -> int:
     from carnallite.record.tabular import template  # noqa: PLC0415
 
     sys.stdout.write(template())
+    return OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from carnallite.physiology.body import healthy  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.physiology.generate.sbml import sbml  # noqa: PLC0415
+    from carnallite.physiology.load import model  # noqa: PLC0415
+
+    if options.file.exists() and not options.force:
+        return _say(f"{options.file} exists. Give --force to overwrite it.", USAGE)
+    person = healthy()
+    text = sbml(model(), person.constants[:, 0], person.states[:, 0])
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    options.file.write_text(text, "utf-8")
+    sys.stderr.write(f"SBML of the healthy reference person: {options.file}\n")
     return OK
 
 

@@ -39,7 +39,7 @@ _ASCII = str.maketrans({
 })  # fmt: skip
 
 
-class _Page:
+class Page:
     """Lines of at most `width` columns; styles are added after wrapping, so that they never count as text."""
 
     def __init__(self, width: int, *, color: bool, ascii_only: bool) -> None:
@@ -53,14 +53,14 @@ class _Page:
         rest = " " * (indent if hang is None else hang)
         whole = words.bound(self.encode(text, keep_joins=True))
         wrapped = textwrap.wrap(whole, self.width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
-        self.lines += [self._styled(self.encode(line), style) for line in wrapped]
+        self.lines += [self.styled(self.encode(line), style) for line in wrapped]
 
     def pair(self, left: str, right: str, *, indent: int = 0, style: str = "") -> None:
         """Add two texts at either end of a line, or below each other where they do not fit."""
         gap = self.width - indent - len(self.encode(left)) - len(self.encode(right))
         if gap >= 2:
             whole = " " * indent + self.encode(left) + " " * gap + self.encode(right)
-            self.lines.append(self._styled(whole, style))
+            self.lines.append(self.styled(whole, style))
         else:
             self.write(left, indent=indent, hang=indent + 2, style=style)
             self.write(right, indent=indent + 2, style=style)
@@ -86,7 +86,8 @@ class _Page:
         plain = (unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode() for part in parts)
         return words.JOIN.join(plain)
 
-    def _styled(self, line: str, style: str) -> str:
+    def styled(self, line: str, style: str) -> str:
+        """Return a line with its style, where there is color."""
         return f"\x1b[{_STYLES[style]}m{line}\x1b[0m" if self.color and style else line
 
 
@@ -117,7 +118,7 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     ascii_only : bool
         For terminals without UTF-8.
     """
-    page = _Page(width, color=color, ascii_only=ascii_only)
+    page = Page(width, color=color, ascii_only=ascii_only)
     tell = words.speaker(assessment, units, both=both)
     for label, style, alerts in (
         ("EMERGENCY", "emergency", assessment.emergencies),
@@ -138,7 +139,7 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     return "\n".join(page.lines) + "\n"
 
 
-def _alerts(page: _Page, label: str, style: str, alerts: Iterable[Alert], tell: Callable[[str], str]) -> None:
+def _alerts(page: Page, label: str, style: str, alerts: Iterable[Alert], tell: Callable[[str], str]) -> None:
     for alert in alerts:
         page.gap()
         page.write(f"{label}: {alert.summary}", hang=2, style=style)
@@ -148,7 +149,7 @@ def _alerts(page: _Page, label: str, style: str, alerts: Iterable[Alert], tell: 
         _disputes(page, alert.statements, indent=2)
 
 
-def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
+def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
     causes = assessment.causes
     withheld = next((one for one in assessment.issues if one.code == "ranking_withheld"), None)
     if assessment.cannot_tell:
@@ -176,7 +177,7 @@ def _causes(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> 
         page.write(f"Together: {words.together(assessment)}", indent=2, hang=4)
 
 
-def _cause(page: _Page, number: int, cause: RankedCause, tell: Callable[[str], str]) -> None:
+def _cause(page: Page, number: int, cause: RankedCause, tell: Callable[[str], str]) -> None:
     page.pair(f"{number} {cause.name}", _probability(cause, page), indent=1, style="strong")
     if cause.id in words.NO_CAUSE:
         return
@@ -191,7 +192,7 @@ def _cause(page: _Page, number: int, cause: RankedCause, tell: Callable[[str], s
     _disputes(page, cause.statements, indent=3)
 
 
-def _probability(cause: RankedCause, page: _Page) -> str:
+def _probability(cause: RankedCause, page: Page) -> str:
     filled = round(cause.probability * _BAR)
     bar = "█" * filled + "░" * (_BAR - filled)
     told = f"{words.chance(cause.probability)}, {words.percent(cause.probability)}"
@@ -204,7 +205,7 @@ def _reason(reason: Reason, tell: Callable[[str], str]) -> str:
     return f"{tell(reason.fact)} [{marks}]" if marks else tell(reason.fact)
 
 
-def _disputes(page: _Page, ids: Iterable[str | None], *, indent: int) -> None:
+def _disputes(page: Page, ids: Iterable[str | None], *, indent: int) -> None:
     """Write the doubted statements among ids; each is told in full once."""
     for dispute in words.disputes(ids):
         one = dispute.statement
@@ -217,7 +218,7 @@ def _disputes(page: _Page, ids: Iterable[str | None], *, indent: int) -> None:
         page.write(told, indent=indent, hang=indent + 2)
 
 
-def _factors(page: _Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
+def _factors(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
     if not assessment.factors:
         return
     page.title("WHY IT STAYS SO")
@@ -232,7 +233,7 @@ def _factors(page: _Page, assessment: Assessment, tell: Callable[[str], str]) ->
         _disputes(page, known.statements if known else (), indent=4)
 
 
-def _explained(page: _Page, assessment: Assessment) -> None:
+def _explained(page: Page, assessment: Assessment) -> None:
     links = words.explained(assessment)
     if links:
         page.title("DOES MAGNESIUM EXPLAIN IT?")
@@ -242,25 +243,25 @@ def _explained(page: _Page, assessment: Assessment) -> None:
         _disputes(page, link.statements, indent=4)
 
 
-def _tests(page: _Page, assessment: Assessment) -> None:
+def _tests(page: Page, assessment: Assessment) -> None:
     tests = assessment.next_tests[_BEST_TESTS if assessment.cannot_tell else 0 :]
     if tests:
         page.title("FURTHER TESTS" if assessment.cannot_tell else "NEXT TESTS")
         _list_tests(page, tests)
 
 
-def _list_tests(page: _Page, tests: Iterable[NextTest]) -> None:
+def _list_tests(page: Page, tests: Iterable[NextTest]) -> None:
     for test in tests:
         page.write(f"> {test.name}: {test.why}", indent=2, hang=4)
 
 
-def _missing(page: _Page, assessment: Assessment) -> None:
+def _missing(page: Page, assessment: Assessment) -> None:
     if assessment.missing:
         page.title("MISSING")
         page.write("; ".join(assessment.missing), indent=2)
 
 
-def _issues(page: _Page, assessment: Assessment, *, listed: bool) -> None:
+def _issues(page: Page, assessment: Assessment, *, listed: bool) -> None:
     issues = [one for one in assessment.issues if one.code != "ranking_withheld"]
     if not issues:
         return
@@ -272,7 +273,7 @@ def _issues(page: _Page, assessment: Assessment, *, listed: bool) -> None:
         page.write(f"and {len(issues) - len(shown)} more", indent=2, style="faint")
 
 
-def _foot(page: _Page, assessment: Assessment) -> None:
+def _foot(page: Page, assessment: Assessment) -> None:
     made = assessment.provenance
     versions = [
         f"carnallite {made.version}".strip(), made.knowledge, f"model {made.model}" if made.model else "",

@@ -1,19 +1,11 @@
 """Validation: published observations in people, and how near the body comes to them."""
 
+from carnallite.physiology.validation.gates import Gate, GateResult, gates
 from carnallite.physiology.validation.report import as_json, as_markdown, as_text
-from carnallite.physiology.validation.score import (
-    Division,
-    Gate,
-    GateResult,
-    Row,
-    Summary,
-    TargetScore,
-    Topic,
-    Validation,
-    gates,
-    no_change,
-    score,
-)
+from carnallite.physiology.validation.rules import no_change
+from carnallite.physiology.validation.run import Simulations, simulate_targets, simulations
+from carnallite.physiology.validation.score import Validation, score
+from carnallite.physiology.validation.scored import Division, Row, Summary, TargetScore, Topic
 from carnallite.physiology.validation.targets import (
     PUBLISHED,
     Baseline,
@@ -40,6 +32,7 @@ __all__ = [
     "Protocol",
     "Row",
     "Simulated",
+    "Simulations",
     "Summary",
     "Target",
     "TargetFile",
@@ -54,4 +47,6 @@ __all__ = [
     "published",
     "read_targets",
     "score",
+    "simulate_targets",
+    "simulations",
 ]

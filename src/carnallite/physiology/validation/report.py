@@ -5,22 +5,14 @@ from __future__ import annotations
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
-from carnallite.physiology.validation.score import (
-    Division,
-    GateResult,
-    Row,
-    Summary,
-    TargetScore,
-    Validation,
-    bound,
-    colour,
-    expected_sign,
-    tolerances,
-)
+from carnallite.physiology.validation.rules import bound, colour, expected_sign, tolerances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from carnallite.physiology.validation.gates import GateResult
+    from carnallite.physiology.validation.score import Validation
+    from carnallite.physiology.validation.scored import Division, Row, Summary, TargetScore
     from carnallite.physiology.validation.targets import Observation
 
 WIDTH = 112
