@@ -103,10 +103,26 @@ def tolerance(measure: Measure) -> float:
     return max(float(known["tolerance"]) * size, floor, measure.printed_to / 2)
 
 
-def read(row: Row) -> list[Reading]:
-    """Run a row and its control, and return every reading."""
-    course = simulated(row.scenario, row)
-    control = None if row.control is None else simulated(row.control, row)
+@cache
+def specification() -> dict[str, str]:
+    """Return what to set so that the body is the specified one, without what was improved since."""
+    return {key: str(value) for key, value in tomllib.loads((HERE / "as_specified.toml").read_text("utf-8")).items()}
+
+
+def as_specified(scenario: Scenario) -> Scenario:
+    """Return a scenario of the specified body; what it says of its person itself stays.
+
+    >>> "kidney.sodium_retention" in as_specified(Scenario(title="Rest")).own
+    True
+    """
+    return msgspec.structs.replace(scenario, own={**specification(), **scenario.own})
+
+
+def read(row: Row, *, improved: bool = False) -> list[Reading]:
+    """Run a row and its control, and return every reading, of the specified body or of the improved one."""
+    of = (lambda scenario: scenario) if improved else as_specified
+    course = simulated(of(row.scenario), row)
+    control = None if row.control is None else simulated(of(row.control), row)
     found = []
     for measure in row.measure:
         value = reading(measure, course)

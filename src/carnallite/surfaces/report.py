@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carnallite.quantity import analyte
 from carnallite.surfaces import lanes, panels, views, words
 from carnallite.surfaces.figure import timeline_svg, window
+from carnallite.surfaces.leading import simulated
 from carnallite.surfaces.page import FLAGS, Page
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def render_html(assessment: Assessment, timeline: Timeline, *, units: words.Unit
 
     page = Page(assessment, units)
     figure = Markup(timeline_svg(timeline, units=units))  # noqa: S704  (escaped where it is drawn)
-    content = page.content() | {"figure": figure, "patient": _patient(timeline)} | _table(timeline, units)
+    leading = simulated(assessment, timeline, units=units)
+    drawn = {"figure": figure, "leading": leading, "leading_figure": Markup(leading.svg if leading else "")}  # noqa: S704
+    content = page.content() | drawn | {"patient": _patient(timeline)} | _table(timeline, units)
     # the list of sources is known only when everything else has been put into words
     return _template().render(**content, sources=page.sources())
 

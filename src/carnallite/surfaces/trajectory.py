@@ -14,7 +14,7 @@ import numpy as np
 from carnallite.physiology.measured import DAY, measured, measures
 from carnallite.physiology.scenario import Person
 from carnallite.quantity import analyte
-from carnallite.surfaces import svg
+from carnallite.surfaces import svg, words
 from carnallite.surfaces.axis import Scale, number_ticks
 from carnallite.surfaces.table import Column, column, flag, sentence
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from carnallite.physiology.population import Summary
     from carnallite.physiology.protocol import Happening, Protocol
     from carnallite.physiology.simulate import Trajectories
-    from carnallite.surfaces import words
 
     Numbers = NDArray[np.float64]
 
@@ -267,7 +266,7 @@ def _last(curve: Curve, top: float) -> str:
     said = {"L": " low", "H": " high"}.get(flag(float(known[-1]) * shown.factor, shown), "")
     whose = "median at the end" if curve.bands else "at the end"
     return (
-        svg.text((_RIGHT + 12, top + 22), f"{last} {shown.unit}{said}", size=12.5, tone="strong")
+        svg.text((_RIGHT + 12, top + 22), f"{last}{words.JOIN}{shown.unit}{said}", size=12.5, tone="strong")
         + svg.text((_RIGHT + 12, top + 38), whose, size=11.5, tone="muted")
         + svg.text((_RIGHT + 12, top + 54), f"between {low} and {high}", size=11.5, tone="muted")
     )
@@ -336,7 +335,8 @@ def _described(curves: Sequence[Curve], happenings: Sequence[Happening]) -> str:
         first, last, low, high = (
             f"{number:.{item.decimals}f}" for number in (known[0], known[-1], known.min(), known.max())
         )
-        told.append(f"{analyte(curve.test).name}: from {first} to {last} {item.unit}, between {low} and {high}.")
+        ends = f"from {first} to {last}{words.JOIN}{item.unit}"
+        told.append(f"{analyte(curve.test).name}: {ends}, between {low} and {high}.")
     return " ".join([*told, *(f"{sentence(one)}." for one in happenings)])
 
 
@@ -345,6 +345,6 @@ def _sheet(title: str, description: str, height: float, content: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="body-title body-desc" '
         'font-family="Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif">'
-        f'<title id="body-title">{escape(title)}</title><desc id="body-desc">{escape(description)}</desc>'
+        f'<title id="body-title">{escape(title)}</title><desc id="body-desc">{escape(words.bound(description))}</desc>'
         f'<rect width="{WIDTH}" height="{height:g}" fill="#ffffff"/>{content}</svg>\n'
     )

@@ -64,7 +64,7 @@ def test_a_right_word_about_the_body_passes(item: Factor) -> None:
 
 def test_effects_are_told_by_form_and_borrowed_where_one_acts_as_another() -> None:
     known = knowledge()
-    assert set(effects(known.causes["ppi"])) == {"typical", "severe"}
+    assert set(effects(known.causes["ppi"])) == {"moderate", "severe", "typical"}
     assert effects(known.drugs["pcab"]) == effects(known.causes["ppi"])
     assert effects(known.drugs["metformin"]) == {"typical": effects(known.causes["chronic_diarrhea"])["mild"]}
     assert effects(known.factors["nonadherence"]) == {}

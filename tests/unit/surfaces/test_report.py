@@ -286,7 +286,7 @@ def test_shares_and_joint_causes_are_shown_once_they_exist() -> None:
 
 
 def test_the_figure_has_its_numbers_in_a_table(html: str, read: Reader) -> None:
-    assert html.count("<svg xmlns=") == 1
+    assert html.count("<svg xmlns=") == 2  # the record, and the leading cause simulated
     details = html[html.index("<details>") : html.index("</details>")]
     assert details.count("<tr>") == 2 + 32 + 8  # two heads, the dated results, the drugs that matter
     assert "Magnesium, serum or plasma &lt;0.30" not in details
