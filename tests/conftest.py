@@ -1,4 +1,4 @@
-"""Without a compiled kernel the body runs about a hundred times slower: what simulates much is left out, and it is said."""
+"""Without a compiled kernel the body is a hundred times slower: what simulates much is left out, and it is said."""
 
 from __future__ import annotations
 
