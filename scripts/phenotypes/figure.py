@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 900, 830
 RAISES, LOWERS, NOTHING = (213, 94, 0), (0, 114, 178), (255, 255, 255)  # vermilion and blue of svg.py
 STEP = 0.05  # [mmol/L] of a color
 TICK = 0.1  # [mmol/L]
+ROOM = 0.06  # [mmol/L] between the courses and the words in their corners
 MINUS = "\N{MINUS SIGN}"
 CAUTION = (
     "Simulated. The pump and adrenal arms are disputed, the size of the channel arm is assumed: "
@@ -105,7 +106,7 @@ def limit(values: Iterable[float]) -> float:
 
 
 def ticks(low: float, high: float, step: float = TICK) -> list[float]:
-    """Return the ticks from one value to another.
+    """Return the ticks from one value to another; a step divides both.
 
     >>> ticks(-0.2, 0.1)
     [-0.2, -0.1, 0.0, 0.1]
@@ -136,7 +137,7 @@ def panel_title(place: Place, letter: str, title: str, below: str) -> str:
 def courses(lines: Sequence[Line]) -> str:
     """Return the panel of courses over a month."""
     values = [value for line in lines for value in line.pair.difference]
-    low, high = (floor(min(values) / TICK) * TICK, ceil(max(values) / TICK) * TICK)
+    low, high = floor((min(values) - ROOM) / TICK) * TICK, ceil((max(values) + ROOM) / TICK) * TICK
     box = Box(62, 112, 292, 268, (0, 30), (low, high))
     zero = box.at(0, 0)[1]
     parts = [
@@ -201,10 +202,10 @@ def days_axis(box: Box, days: Sequence[int]) -> list[str]:
 def arms(groups: Sequence[Bars]) -> str:
     """Return the panel of what each arm carries."""
     most = limit(value for group in groups for _, value in group.values)
-    box = Box(660, 112, 220, 268, (-most - TICK, most + TICK), (0, 1))
+    box = Box(660, 112, 220, 268, (-most - 2 * TICK, most + 2 * TICK), (0, 1))
     base, names = box.y + box.height, 568
     parts = [svg.line((box.x, base), (box.x + box.width, base), stroke=svg.MUTED)]
-    for tick in ticks(-most, most, 2 * TICK):
+    for tick in ticks(-most, most, (2 if most < 8 * TICK else 4) * TICK):
         x = box.at(tick, 0)[0]
         parts.append(svg.line((x, box.y), (x, base), stroke=svg.INK if abs(tick) < TICK / 2 else svg.GRID))
         parts.append(svg.text((x, base + 17), printed(tick), size=11.5, anchor="middle"))
@@ -277,8 +278,8 @@ def contour(shown: Field, box: Box, edges: Sequence[float]) -> list[str]:
 
 def scale(y: float, full: float) -> str:
     """Return the key of the colors."""
-    count, wide = round(full / STEP), 12
-    left = 120
+    count, left = round(full / STEP), 110
+    wide = round(400 / (2 * count + 1), 1)
     parts = [svg.text((left - 10, y + 10), "lowers", size=12, anchor="end")]
     for i in range(-count, count + 1):
         parts.append(svg.rect((left + wide * (i + count), y), (wide + 0.3, 12), fill=color(i * STEP, full)))
@@ -286,7 +287,7 @@ def scale(y: float, full: float) -> str:
         x = left + wide * (tick / STEP + count + 0.5)
         parts.append(svg.text((x, y + 27), printed(tick), size=11.5, anchor="middle"))
     end = left + wide * (2 * count + 1)
-    told = f"raises; {DELTA} plasma potassium [mmol/L]; the black line is where the sign turns"
+    told = "raises plasma potassium [mmol/L]; black: where the sign turns"
     parts.append(svg.text((end + 10, y + 10), told, size=12))
     return "".join(parts)
 

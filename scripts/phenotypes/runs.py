@@ -205,19 +205,16 @@ def held(
 class Response:
     """The fall of potassium [mmol/L] after insulin."""
 
-    state: State
-    value: str  # of the response exponent; empty is the usual one
     normal: float
     low: dict[str, float]  # reached magnesium -> fall
 
 
-def insulin(state: State, exponent: str = "") -> Response:
-    """Return the largest fall of potassium after insulin with magnesium normal and low."""
+def insulin(state: State, variant: Variant) -> Response:
+    """Return the fall of potassium in the hour after insulin with magnesium normal and low."""
     design = experiment()
-    variant = MAIN if not exponent else Variant(id="n", name="n", own={"potassium.response_exponent": exponent})
     falls = {goal: _fall(state, goal, variant) for goal in (design.clamp.normal, *design.clamp.low.values())}
     low = {reached: falls[target] for reached, target in design.clamp.low.items()}
-    return Response(state, exponent, falls[design.clamp.normal], low)
+    return Response(falls[design.clamp.normal], low)
 
 
 def _fall(state: State, target: str, variant: Variant) -> float:
