@@ -35,7 +35,7 @@ FOOD = ("magnesium", "sodium", "potassium", "calcium")
 FLOWS = ("dialysate", "replacement", "removal", "effluent")
 FLUID = ("magnesium", "potassium", "calcium", "sodium")
 KINDS = {"cause": "causes", "factor": "factors", "drug": "drugs", "treatment": "treatments"}
-ORDER = {"set": 0, "factor": 1, "add": 2}
+ORDER = {"set": 0, "add": 1, "factor": 2}  # a drug that halves a loss halves what a cause has added
 ALWAYS: Windows = ((-np.inf, np.inf),)
 Operation = Literal["set", "factor", "add"]
 
