@@ -35,10 +35,10 @@ ATOL = 1e-7  # of a step, in typical sizes of the state
 LONGEST = 24.0  # [h]
 OUTPUTS = (
     "magnesium.plasma", "potassium.plasma", "calcium.plasma", "calcium.ionized", "phosphate.plasma",
-    "water.plasma_sodium", "acid_base.bicarbonate", "calcium_hormones.pth", "calcium_hormones.calcitriol", "aldosterone.plasma",
-    "aldosterone.renin", "kidney.gfr", "water.extracellular", "magnesium.deficit", "potassium.deficit",
-    "kidney_magnesium.excreted", "kidney_potassium.excreted", "kidney_magnesium.fractional_excretion",
-    "outside.magnesium_urine", "outside.potassium_urine",
+    "water.plasma_sodium", "acid_base.bicarbonate", "calcium_hormones.pth", "calcium_hormones.calcitriol",
+    "aldosterone.plasma", "aldosterone.renin", "kidney.gfr", "water.extracellular", "magnesium.deficit",
+    "potassium.deficit", "kidney_magnesium.excreted", "kidney_potassium.excreted",
+    "kidney_magnesium.fractional_excretion", "outside.magnesium_urine", "outside.potassium_urine",
 )  # fmt: skip
 
 Engine = Literal["auto", "kernel", "python"]
