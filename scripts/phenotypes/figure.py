@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
-from math import log10
+from itertools import groupby, pairwise
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 from carnallite.surfaces import svg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from runs import Pair
 
     from carnallite.surfaces.svg import Place
 
-WIDTH, HEIGHT = 900, 846
-LEFT = 62
+WIDTH, HEIGHT = 900, 830
 RAISES, LOWERS, NOTHING = (213, 94, 0), (0, 114, 178), (255, 255, 255)  # vermilion and blue of svg.py
-LIMIT = 0.4  # [mmol/L] full color
 STEP = 0.05  # [mmol/L] of a color
+TICK = 0.1  # [mmol/L]
+ROOM = 0.06  # [mmol/L] between the courses and the words in their corners
 MINUS = "\N{MINUS SIGN}"
 CAUTION = (
     "Simulated. The pump and adrenal arms are disputed, the size of the channel arm is assumed: "
@@ -93,13 +93,30 @@ def printed(tick: float) -> str:
     >>> printed(0.2), printed(0.0)
     ('+0.2', '0')
     """
-    return "0" if abs(tick) < STEP else f"{tick:+.1f}".replace("-", MINUS)
+    return "0" if abs(tick) < TICK / 2 else f"{tick:+.1f}".replace("-", MINUS)
 
 
-def color(value: float) -> str:
+def limit(values: Iterable[float]) -> float:
+    """Return the next even tick beyond every value [mmol/L], so that axes and colors fit any body.
+
+    >>> limit([0.31, -0.12]), limit([-0.61])
+    (0.4, 0.8)
+    """
+    return round(ceil(max(abs(one) for one in values) / (2 * TICK)) * 2 * TICK, 1)
+
+
+def ticks(low: float, high: float, step: float = TICK) -> list[float]:
+    """Return the ticks from one value to another; a step divides both.
+
+    >>> ticks(-0.2, 0.1)
+    [-0.2, -0.1, 0.0, 0.1]
+    """
+    return [round(i * step, 1) for i in range(round(low / step), round(high / step) + 1)]
+
+
+def color(value: float, full: float) -> str:
     """Return the color of a difference, in steps so that a contour can be followed."""
-    steps = LIMIT / STEP
-    share = min(1.0, abs(round(value / STEP)) / steps)
+    share = min(1.0, abs(round(value / STEP)) * STEP / full)
     end = RAISES if value > 0 else LOWERS
     mixed = (round(a + (b - a) * share) for a, b in zip(NOTHING, end, strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)
@@ -119,7 +136,9 @@ def panel_title(place: Place, letter: str, title: str, below: str) -> str:
 
 def courses(lines: Sequence[Line]) -> str:
     """Return the panel of courses over a month."""
-    box = Box(LEFT, 112, 292, 268, (0, 30), (-0.4, 0.3))
+    values = [value for line in lines for value in line.pair.difference]
+    low, high = floor((min(values) - ROOM) / TICK) * TICK, ceil((max(values) + ROOM) / TICK) * TICK
+    box = Box(62, 112, 292, 268, (0, 30), (low, high))
     zero = box.at(0, 0)[1]
     parts = [
         svg.rect((box.x, box.y), (box.width, zero - box.y), fill="#fdf1e7"),
@@ -129,13 +148,13 @@ def courses(lines: Sequence[Line]) -> str:
         ),
         svg.text((box.x + 8, box.y + box.height - 9), "low magnesium lowers potassium", size=11.5, tone="muted"),
     ]
-    for tick in (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3):
+    for tick in ticks(low, high):
         y = box.at(0, tick)[1]
-        strong = abs(tick) < STEP
+        strong = abs(tick) < TICK / 2
         parts.append(svg.line((box.x, y), (box.x + box.width, y), stroke=svg.INK if strong else "#ffffff", width=1.2))
         parts.append(svg.text((box.x - 8, y + 4), printed(tick), size=11.5, anchor="end"))
     parts += days_axis(box, (0, 7, 14, 21, 30))
-    ends = spread([box.at(30, line.pair.at(30))[1] for line in lines], 15)
+    ends = spread([box.at(30, line.pair.difference[-1])[1] for line in lines], 15)
     for line, label in zip(lines, ends, strict=True):
         places = [box.at(day, value) for day, value in zip(line.pair.days, line.pair.difference, strict=True)]
         parts.append(svg.polyline([(round(x, 1), round(y, 1)) for x, y in places], stroke=line.color, dash=line.dash))
@@ -182,12 +201,13 @@ def days_axis(box: Box, days: Sequence[int]) -> list[str]:
 
 def arms(groups: Sequence[Bars]) -> str:
     """Return the panel of what each arm carries."""
-    box = Box(652, 112, 228, 268, (-0.62, 0.62), (0, 1))
-    base, names = box.y + box.height, 572
+    most = limit(value for group in groups for _, value in group.values)
+    box = Box(660, 112, 220, 268, (-most - 2 * TICK, most + 2 * TICK), (0, 1))
+    base, names = box.y + box.height, 568
     parts = [svg.line((box.x, base), (box.x + box.width, base), stroke=svg.MUTED)]
-    for tick in (-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6):
+    for tick in ticks(-most, most, (2 if most < 8 * TICK else 4) * TICK):
         x = box.at(tick, 0)[0]
-        parts.append(svg.line((x, box.y), (x, base), stroke=svg.INK if abs(tick) < STEP else svg.GRID))
+        parts.append(svg.line((x, box.y), (x, base), stroke=svg.INK if abs(tick) < TICK / 2 else svg.GRID))
         parts.append(svg.text((x, base + 17), printed(tick), size=11.5, anchor="middle"))
     unit = f"{DELTA} plasma potassium [mmol/L]"
     parts.append(svg.text((box.x + box.width / 2, base + 33), unit, size=11.5, anchor="middle", tone="muted"))
@@ -212,28 +232,29 @@ def bar(box: Box, y: float, value: float) -> str:
     return shape + svg.text((end - 4, y), signed(value), size=11.5, anchor="end")
 
 
-def field(shown: Field, place: Place, letter: str, *, ticks: bool) -> str:
-    """Return a map of filtration and days."""
+def field(shown: Field, place: Place, letter: str, full: float) -> str:
+    """Return a map of filtration and days, whose full color is that of so large a difference."""
     low, high = log10(shown.nephrons[0]), log10(shown.nephrons[-1])
     margin = (high - low) / (len(shown.nephrons) - 1) / 2
-    box = Box(place[0], place[1], 336, 226, (0.5, shown.days[-1] + 0.5), (low - margin, high + margin))
+    box = Box(place[0], place[1], 348, 226, (0.5, shown.days[-1] + 0.5), (low - margin, high + margin))
     edges = borders([log10(share) for share in shown.nephrons], margin)
     parts = []
     for row, values in enumerate(shown.values):
-        for day, value in zip(shown.days, values, strict=True):
-            left, bottom = box.at(day - 0.5, edges[row])
-            right, top = box.at(day + 0.5, edges[row + 1])
-            size = (round(right - left + 0.4, 1), round(bottom - top + 0.4, 1))
-            parts.append(svg.rect((round(left, 1), round(top, 1)), size, fill=color(value)))
+        cells = zip(shown.days, (color(value, full) for value in values), strict=True)
+        for fill, run in groupby(cells, key=lambda cell: cell[1]):
+            days = [day for day, _ in run]
+            left, bottom = box.at(days[0] - 0.5, edges[row])
+            right, top = box.at(days[-1] + 0.5, edges[row + 1])
+            size = (round(right - left + 0.3, 1), round(bottom - top + 0.3, 1))
+            parts.append(svg.rect((round(left, 1), round(top, 1)), size, fill=fill))
     parts += contour(shown, box, edges)
     for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
         y = box.at(1, log10(share))[1]
         parts.append(svg.line((box.x - 4, y), (box.x, y), stroke=svg.MUTED))
-        if ticks:
-            parts.append(svg.text((box.x - 8, y + 4), f"{share * 100:g} %", size=11.5, anchor="end"))
+        parts.append(svg.text((box.x - 8, y + 4), f"{share * 100:g} %", size=11.5, anchor="end"))
     parts += days_axis(box, (1, 7, 14, 21, 30))
     below = "filtration, share of normal; magnesium 0.27 less 0.85 mmol/L"
-    return panel_title((box.x - (48 if ticks else 20), place[1] - 36), letter, shown.title, below) + "".join(parts)
+    return panel_title((box.x - 48, place[1] - 36), letter, shown.title, below) + "".join(parts)
 
 
 def borders(centers: Sequence[float], margin: float) -> list[float]:
@@ -255,24 +276,28 @@ def contour(shown: Field, box: Box, edges: Sequence[float]) -> list[str]:
     return parts
 
 
-def scale(place: Place) -> str:
+def scale(y: float, full: float) -> str:
     """Return the key of the colors."""
-    x, y = place
-    count = round(LIMIT / STEP)
-    parts = [
-        svg.rect((x + 22 * (i + count), y), (22.4, 12), fill=color(i * STEP), stroke="none")
-        for i in range(-count, count + 1)
-    ]
-    for value in (-0.4, -0.2, 0.0, 0.2, 0.4):
-        parts.append(
-            svg.text((x + 22 * (value / STEP + count) + 11, y + 27), printed(value), size=11.5, anchor="middle")
-        )
-    end = x + 22 * (2 * count + 1)
-    parts.append(svg.text((x - 10, y + 10), "lowers", size=12, anchor="end"))
-    parts.append(
-        svg.text((end + 10, y + 10), f"raises; {DELTA} potassium [mmol/L]; the black line is no effect", size=12)
-    )
+    count, left = round(full / STEP), 110
+    wide = round(400 / (2 * count + 1), 1)
+    parts = [svg.text((left - 10, y + 10), "lowers", size=12, anchor="end")]
+    for i in range(-count, count + 1):
+        parts.append(svg.rect((left + wide * (i + count), y), (wide + 0.3, 12), fill=color(i * STEP, full)))
+    for tick in ticks(-full, full, 2 * TICK):
+        x = left + wide * (tick / STEP + count + 0.5)
+        parts.append(svg.text((x, y + 27), printed(tick), size=11.5, anchor="middle"))
+    end = left + wide * (2 * count + 1)
+    told = "raises plasma potassium [mmol/L]; black: where the sign turns"
+    parts.append(svg.text((end + 10, y + 10), told, size=12))
     return "".join(parts)
+
+
+def content(lines: Sequence[Line], groups: Sequence[Bars], fields: Sequence[Field]) -> str:
+    """Return all panels."""
+    full = limit(value for one in fields for values in one.values for value in values)
+    places = zip(fields, ((62, 496), (532, 496)), "CD", strict=True)
+    maps = (field(one, place, letter, full) for one, place, letter in places)
+    return "".join((courses(lines), arms(groups), *maps, scale(HEIGHT - 46, full)))
 
 
 def sheet(title: str, description: str, content: str) -> str:

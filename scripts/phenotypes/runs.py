@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
 Texts = dict[str, str]
 PRECISE = 1e-6  # of a step
-POTASSIUM = "potassium.plasma"
+POTASSIUM, MAGNESIUM, EXCRETED = "potassium.plasma", "magnesium.plasma", "kidney_potassium.excreted"
+SPECIFIED = Path(__file__).parents[2] / "tests" / "golden" / "as_specified.toml"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,11 +90,22 @@ class Insulin(Part, frozen=True, kw_only=True):
     day: int
 
 
+class Improvement(Part, frozen=True, kw_only=True):
+    """How the improvements of the body are taken back, and where that is looked at."""
+
+    reached: str
+    lasting: str
+    leading: str
+    columns: list[tuple[str, int]]
+    least: float
+
+
 class Experiment(Part, frozen=True, kw_only=True):
     """The content of experiment.toml."""
 
     title: str
     days: list[int]
+    horizon: int
     clamp: Clamp
     state: list[State]
     check: list[Variant]
@@ -98,6 +113,7 @@ class Experiment(Part, frozen=True, kw_only=True):
     parameter: list[Parameter]
     map: Map
     insulin: Insulin
+    improvement: Improvement
 
 
 @cache
@@ -105,6 +121,12 @@ def experiment() -> Experiment:
     """Return the design."""
     text = Path(__file__).with_name("experiment.toml").read_text("utf-8")
     return msgspec.toml.decode(text, type=Experiment)
+
+
+@cache
+def specified() -> Texts:
+    """Return what to set so that the body is the specified one."""
+    return {key: str(value) for key, value in tomllib.loads(SPECIFIED.read_text("utf-8")).items()}
 
 
 MAIN = Variant(id="main", name="As in the main table")
@@ -115,31 +137,44 @@ class Pair:
     """What lowering magnesium did to one person."""
 
     days: Numbers
-    low: Numbers  # [mmol/L] potassium with low magnesium
-    normal: Numbers  # [mmol/L] and with normal magnesium
+    outputs: Mapping[str, tuple[Numbers, Numbers]]  # with low magnesium, and with normal
 
     @property
     def difference(self) -> Numbers:
-        """Return low less normal."""
-        return self.low - self.normal
+        """Return potassium with low less that with normal magnesium [mmol/L]."""
+        low, normal = self.outputs[POTASSIUM]
+        return low - normal
 
-    def at(self, day: float) -> float:
-        """Return the difference on a day."""
-        return float(self.difference[np.abs(self.days - day).argmin()])
+    def at(self, day: float, output: str = POTASSIUM) -> tuple[float, float]:
+        """Return an output on a day, with low and with normal magnesium."""
+        place = np.abs(self.days - day).argmin()
+        low, normal = self.outputs[output]
+        return float(low[place]), float(normal[place])
+
+    @property
+    def lasting(self) -> float:
+        """Return the day on which potassium is first no longer raised; infinite if that is never seen."""
+        rise = self.difference
+        for before, here in pairwise(range(1, len(rise))):
+            if rise[here] <= 0:
+                share = rise[before] / (rise[before] - rise[here]) if rise[before] > 0 else 0.0
+                return float(self.days[before] + share * (self.days[here] - self.days[before]))
+        return inf
 
 
-def pair(state: State, reached: str, variant: Variant = MAIN) -> Pair:
-    """Return the course of potassium with magnesium held low and held normal."""
+def pair(state: State, reached: str, variant: Variant = MAIN, *, days: int = 0) -> Pair:
+    """Return the courses with magnesium held low and held normal, over the days of the experiment or so many."""
     clamp = experiment().clamp
     target = (variant.low or clamp.low)[reached]
-    low, normal = (_course(state, goal, variant) for goal in (target, clamp.normal))
-    return Pair(low[0], low[1], normal[1])
-
-
-def _course(state: State, target: str, variant: Variant) -> tuple[Numbers, Numbers]:
-    end = experiment().days[-1]
-    course = simulate(held(state, target, variant, f"{end} d"), outputs=[POTASSIUM], rtol=PRECISE)
-    return course.time / 24, course[POTASSIUM][0]
+    names = (POTASSIUM, MAGNESIUM, EXCRETED)
+    length = f"{days or experiment().days[-1]} d"
+    low, normal = (
+        simulate(held(state, goal, variant, length), outputs=names, rtol=PRECISE) for goal in (target, clamp.normal)
+    )
+    for course in (low, normal):
+        if course.status[0]:
+            raise ArithmeticError(f"{state.name}, {variant.name}: the course ended early, status {course.status[0]}.")
+    return Pair(low.time / 24, {name: (low[name][0], normal[name][0]) for name in names})
 
 
 def held(
@@ -170,19 +205,16 @@ def held(
 class Response:
     """The fall of potassium [mmol/L] after insulin."""
 
-    state: State
-    value: str  # of the response exponent; empty is the usual one
     normal: float
     low: dict[str, float]  # reached magnesium -> fall
 
 
-def insulin(state: State, exponent: str = "") -> Response:
-    """Return the largest fall of potassium after insulin with magnesium normal and low."""
+def insulin(state: State, variant: Variant) -> Response:
+    """Return the fall of potassium in the hour after insulin with magnesium normal and low."""
     design = experiment()
-    variant = MAIN if not exponent else Variant(id="n", name="n", own={"potassium.response_exponent": exponent})
     falls = {goal: _fall(state, goal, variant) for goal in (design.clamp.normal, *design.clamp.low.values())}
     low = {reached: falls[target] for reached, target in design.clamp.low.items()}
-    return Response(state, exponent, falls[design.clamp.normal], low)
+    return Response(falls[design.clamp.normal], low)
 
 
 def _fall(state: State, target: str, variant: Variant) -> float:
@@ -197,15 +229,13 @@ def _fall(state: State, target: str, variant: Variant) -> float:
     return float(before - after)
 
 
-def mapped(potassium: str, reached: str) -> tuple[Numbers, Numbers]:
-    """Return days, and the difference of potassium [nephrons, day] on a diet."""
+def mapped(potassium: str, reached: str) -> list[Pair]:
+    """Return the courses on a diet, one for each share of filtration of the map."""
     design = experiment()
     habitual = potassium == design.map.potassium[-1]
     diet = {"potassium": potassium, **({} if habitual else design.map.diet)}
-    days = np.arange(1, design.days[-1] + 1, dtype=float)
-    rows = []
-    for share in design.map.nephrons:
-        person = State(id="map", name="map", set={"kidney.nephrons": f"{share:g}"}, diet=diet)
-        found = pair(person, reached)
-        rows.append([found.at(day) for day in days])
-    return days, np.array(rows)
+    people = (
+        State(id="map", name=f"{share:g} of filtration", set={"kidney.nephrons": f"{share:g}"}, diet=diet)
+        for share in design.map.nephrons
+    )
+    return [pair(person, reached) for person in people]

@@ -25,7 +25,7 @@ def examined() -> tuple[str, bool]:
         f"disk        {shutil.disk_usage('.').free / 1e9:.0f} GB free here",
     ]
     problems: list[str] = []
-    for package in ("msgspec", "numpy", "duckdb", "jinja2"):
+    for package in ("msgspec", "numpy", "scipy", "duckdb", "jinja2"):
         try:
             lines.append(f"{package:<11} {__import__(package).__version__}")
         except ImportError:
@@ -38,7 +38,25 @@ def examined() -> tuple[str, bool]:
         )
         empty = Timeline(patient=Patient(), index=datetime(2020, 1, 1, tzinfo=UTC))
         problems += faults(empty)
+        lines += _body()
     except CarnalliteError as error:
         problems.append(str(error))
     lines += [f"problem     {problem}" for problem in problems] or ["all is well"]
     return "\n".join(lines) + "\n", not problems
+
+
+def _body() -> list[str]:
+    """Return the size of the body and what computes it."""
+    from carnallite.physiology import model  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.physiology.engine import kernel  # noqa: PLC0415
+
+    body = model()
+    size = f"body        {len(body.states)} states, {len(body.parameters)} parameters; model {body.hash}"
+    found = kernel()
+    if found is not None:
+        return [size, f"engine      kernel {found.variant}, {found.lanes} people at once"]
+    return [
+        size,
+        "engine      SciPy: there is no compiled kernel, so simulations take about a hundred times as long.",
+        "            Install a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev), then make clean demo.",
+    ]

@@ -59,7 +59,7 @@ def near(one: Trajectories, other: Trajectories, exact: float = EXACT) -> bool:
 
 def test_health_stays_as_it_is() -> None:
     rest = course('length = "60 d"\n', outputs=(*IONS, "outside.magnesium_urine"))
-    assert np.ptp(rest.values[..., :4], axis=1).max() < 1e-9
+    assert np.ptp(rest.values[..., :4], axis=1).max() < 1e-8  # the bar, for either engine
     assert balance_error(simulate(Scenario(title="a"), outputs=pools()))["magnesium"] < 1e-9
 
 

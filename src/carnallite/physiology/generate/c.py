@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _MARK = "/* ---- the generated half ---- */\n"
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*"}
+_SLOW = ("log", "exp")
 _CALLS = {
     "exp": "exponential",
     "log": "logarithm",
@@ -75,8 +76,13 @@ def tableaux(folder: Path = _HERE / "methods") -> dict[str, Tableau]:
     return methods
 
 
-def source(system: System, methods: dict[str, Tableau] | None = None) -> str:
+def source(system: System, methods: dict[str, Tableau] | None = None, *, in_waves: bool = True) -> str:
     """Return the whole C source of a kernel; equal systems and methods give the same text.
+
+    Parameters
+    ----------
+    in_waves : bool
+        Order operations for processors that work on many at once, rather than for few values alive.
 
     Raises
     ------
@@ -87,8 +93,8 @@ def source(system: System, methods: dict[str, Tableau] | None = None) -> str:
     """
     methods = tableaux() if methods is None else methods
     above, below = (_HERE / "core.h").read_text("utf-8").split(_MARK)
-    writer = _Writer(compile_system(system), len(system.states))
-    generated = [*writer.functions(), *_methods(methods, writer.read), *_names(system, methods)]
+    writer = _Writer(compile_system(system), len(system.states), in_waves)
+    generated = [*writer.functions(), *_methods(methods, writer.read, writer.integrals), *_names(system, methods)]
     sizes = {
         "STATES": len(system.states),
         "PARAMETERS": len(system.parameters),
@@ -106,8 +112,8 @@ def source(system: System, methods: dict[str, Tableau] | None = None) -> str:
 class _Writer:
     """Write the functions that depend on the equations."""
 
-    def __init__(self, program: Program, size: int) -> None:
-        self.graph, self.program, self.size = program.graph, program, size
+    def __init__(self, program: Program, size: int, in_waves: bool) -> None:
+        self.graph, self.program, self.size, self.in_waves = program.graph, program, size, in_waves
         self.entries = list(program.jacobian)
         roots = [*program.rates, *program.outputs, *program.jacobian.values()]
         order = self.graph.needed(roots, self._is_leaf)
@@ -115,6 +121,7 @@ class _Writer:
         self.read = sorted(
             int(self.graph.nodes[n].value) for n in self.graph.needed(program.rates, self._is_leaf) if self._is_state(n)
         )
+        self.integrals = [i for i in range(size) if i not in set(self.read)]
         self.factors = 0
 
     def functions(self) -> list[str]:
@@ -128,6 +135,7 @@ class _Writer:
             self._function(f"rates_and_jacobian({takes}, V *restrict f, V *restrict j)", rates + jacobian),
             self._function(f"observe({takes}, V *restrict o)", outputs),
             *self._elimination(),
+            self._along(),
             *(_integers(f"ENTRY_{name}", [key[i] for key in self.entries]) for i, name in ((0, "ROW"), (1, "COLUMN"))),
         ]
 
@@ -141,26 +149,51 @@ class _Writer:
         return not self.graph.varies[node] and self.graph.nodes[node].operation not in ("constant", "parameter")
 
     def _prepare(self) -> str:
-        lines = []
-        for node in self.graph.needed(self.hoisted, lambda _: False):
-            if self._is_hoisted(node):
-                lines.append(f"const V n{node} = {self._operation(node, self._local)};")
-        lines += [f"c[{k}] = n{node};" for node, k in self.hoisted.items()]
-        return _body("prepare(const V *restrict p, V *restrict c)", ["(void)p, (void)c;", *lines])
+        lines = ["(void)p, (void)c;"]
+        for node in self._ordered([n for n in self.graph.needed(self.hoisted, lambda _: False) if self._is_hoisted(n)]):
+            lines.append(f"const V n{node} = {self._operation(node, self._local)};")
+            lines += [f"c[{self.hoisted[node]}] = n{node};"] if node in self.hoisted else []
+        return _body("prepare(const V *restrict p, V *restrict c)", lines)
 
     def _function(self, head: str, results: Sequence[tuple[str, int]]) -> str:
-        lines = ["(void)p, (void)c, (void)y;"]
         places: dict[int, list[str]] = {}
         for place, node in results:
             places.setdefault(node, []).append(place)
-        done: set[int] = set()
-        for node, targets in places.items():
-            for needed in self.graph.needed([node], lambda n: self._is_leaf(n) or n in done):
-                if needed not in done and not self._is_leaf(needed):
-                    lines.append(f"const V n{needed} = {self._operation(needed, self._name)};")
-                    done.add(needed)
-            lines += [f"{place} = {self._vector(node)};" for place in targets]
+        lines = ["(void)p, (void)c, (void)y;"]
+        lines += [f"{place} = {self._vector(node)};" for place, node in results if self._is_leaf(node)]
+        for node in self._ordered([n for n in self.graph.needed(places, self._is_leaf) if not self._is_leaf(n)]):
+            lines.append(f"const V n{node} = {self._operation(node, self._name)};")
+            lines += [f"{place} = n{node};" for place in places.get(node, ())]
         return _body(head, lines)
+
+    def _ordered(self, nodes: list[int]) -> list[int]:
+        """Return nodes, given after their arguments, with logarithms and exponentials next to their like.
+
+        Each of these is a long chain of dependent instructions. Where several follow each other that do not need each
+        other, a processor computes them at the same time; in the order of the equations it would wait for most.
+        """
+        if not self.in_waves:
+            return nodes
+        waiting, missing, found = nodes, set(nodes), list[int]()
+        while waiting:
+            for slow in ("", "log", "exp"):
+                wave, waiting = self._wave(waiting, missing, slow)
+                found += wave
+                if wave:
+                    break
+        return found
+
+    def _wave(self, waiting: list[int], missing: set[int], slow: str) -> tuple[list[int], list[int]]:
+        """Return what can be computed now of one slow function, or of all other operations, and the rest."""
+        wave, rest = list[int](), list[int]()
+        for node in waiting:
+            operation, arguments, _ = self.graph.nodes[node]
+            if (operation if operation in _SLOW else "") == slow and missing.isdisjoint(arguments):
+                wave.append(node)
+                missing.remove(node)
+            else:
+                rest.append(node)
+        return wave, rest
 
     def _operation(self, node: int, name: Callable[[int], str]) -> str:
         operation, arguments, _ = self.graph.nodes[node]
@@ -188,14 +221,17 @@ class _Writer:
         return self._splat(node, self._name)
 
     def _elimination(self) -> Iterator[str]:
-        """Write LU without pivoting of J - d, in the planned order, and the solution of (d - J) k = x.
+        """Write LU without pivoting of J - d, in the planned order, and the solution of (d - J) x = f + x.
 
         With the sign turned like this, entries that elimination leaves alone are read from the Jacobian itself.
         """
-        plan = eliminate(self.size, self.entries)
-        value = {key: f"j[{k}]" for k, key in enumerate(self.entries)}
+        inner = {key: f"j[{k}]" for k, key in enumerate(self.entries) if key[0] in set(self.read)}
+        plan = eliminate(self.size, inner)
+        value = dict(inner)
         lines, forward, back = ["(void)j, (void)d, (void)m;"], [], []
         for pivot, below, right in zip(plan.order, plan.below, plan.right, strict=True):
+            if pivot not in set(self.read):
+                continue
             inverse = self._pivot(pivot, value.get((pivot, pivot)), lines)
             terms = "".join(f" + {self._stored(value[pivot, column], lines)} * x{column}" for column in right)
             back.append(f"x{pivot} = (x{pivot}{terms}) * {inverse};")
@@ -208,11 +244,19 @@ class _Writer:
                     name = f"a{row}_{column}_{len(lines)}"
                     lines.append(f"const V {name} = {f'{old} + ' if old else ''}{product};")
                     value[row, column] = name
-        loads = [f"V x{i} = x[{i}];" for i in range(self.size)]
-        stores = [f"x[{i}] = x{i};" for i in range(self.size)]
+        loads = [f"V x{i} = f[{i}] + x[{i}];" for i in self.read]
+        stores = [f"x[{i}] = x{i};" for i in self.read]
         yield _body("factorize(const V *restrict j, const V d, const V gh, V *restrict m)", ["(void)gh;", *lines])
-        head = "solve(const V *restrict j, const V *restrict m, const V gh, V *restrict x)"
+        head = "solve(const V *restrict j, const V *restrict m, const V gh, const V *restrict f, V *restrict x)"
         yield _body(head, ["(void)j, (void)m, (void)gh;", *loads, *forward, *reversed(back), *stores])
+
+    def _along(self) -> str:
+        """Write the derivative of the rates of the integrals along a direction z of the other states, into z."""
+        lines = []
+        for row in self.integrals:
+            terms = [f"j[{k}] * z[{column}]" for k, (entry, column) in enumerate(self.entries) if entry == row]
+            lines.append(f"z[{row}] = {' + '.join(terms) or 'splat(0.0)'};")
+        return _body("along(const V *restrict j, V *restrict z)", ["(void)j, (void)z;", *lines])
 
     def _pivot(self, pivot: int, diagonal: str | None, lines: list[str]) -> str:
         return "gh" if diagonal is None else self._stored(f"quick_reciprocal(d - {diagonal})", lines)
@@ -246,42 +290,97 @@ def _names(system: System, methods: dict[str, Tableau]) -> Iterator[str]:
         yield f'EXPORT const char kernel_{kind}[] = "{text}";'
 
 
-def _methods(methods: dict[str, Tableau], read: list[int]) -> Iterator[str]:
+def _methods(methods: dict[str, Tableau], read: list[int], integrals: list[int]) -> Iterator[str]:
     rows = []
     for id, method in methods.items():
-        yield _rosenbrock(method, read) if method.kind == "rosenbrock" else _explicit(method, read)
-        yield _dense(method)
+        if method.kind == "rosenbrock":
+            yield from _Rosenbrock(method, read, integrals).functions()
+        else:
+            yield _explicit(method, read)
+            yield _dense(method, [_each(f"w->q[{m}][s] = w->h * ({_sum(row)});") for m, row in enumerate(method.dense)])
         rows.append(f"    {{{id}_step, {id}_dense, {method.error_order + 1}.0}},")
     yield "\n".join(["static const Method METHODS[] = {", *rows, "};", ""])
 
 
-def _rosenbrock(method: Tableau, read: list[int]) -> str:
-    lines = [
-        f"const V gh = w->h * {method.gamma!r}, d = 1.0 / gh, per = 1.0 / w->h;",
-        "rates_and_jacobian(w->p, w->c, w->y, w->f, w->j);",
-        "factorize(w->j, d, gh, w->m);",
-        _each("w->k[0][s] = w->f[s];"),
-        "solve(w->j, w->m, gh, w->k[0]);",
-    ]
-    last: tuple[float, ...] = ()
-    for i, row in enumerate(method.stages[1:], 1):
-        if row != (*last, 0.0):  # else the argument is the same again, and its rates are still there
-            lines += _runs(_advance(row, last), read)
-            lines.append("rates(w->p, w->c, w->u, w->e);")
-        lines.append(_each(f"w->k[{i}][s] = w->e[s] + per * ({_sum(method.couplings[i])});"))
-        lines.append(f"solve(w->j, w->m, gh, w->k[{i}]);")
-        last = row
-    lines += _finish(method, last, read)
-    lines.append(_each(f"w->e[s] = {_sum(method.error)};"))
-    return _body(f"{method.id}_step(Work *restrict w)", lines)
+class _Rosenbrock:
+    """Write a step of a method that solves linear systems, and the polynomial within it.
+
+    Of the states that no rate reads, integrals over the others, `k` holds the rates at each stage. What a system of
+    all states would give for them is the same weighted sum of these rates and, along that of the other states' stages,
+    of their derivatives.
+    """
+
+    def __init__(self, method: Tableau, read: list[int], integrals: list[int]) -> None:
+        self.method, self.read, self.integrals = method, read, integrals
+        rows: list[tuple[float, ...]] = [()]
+        for row in method.stages[1:]:
+            rows.append(rows[-1] if row == (*rows[-1], 0.0) else row)
+        self.same = [rows.index(row) for row in rows]  # the first stage with the same argument
+        self.rows = rows
+
+    def functions(self) -> Iterator[str]:
+        yield self._step()
+        yield _dense(self.method, self._polynomial())
+
+    def _step(self) -> str:
+        method = self.method
+        lines = [
+            f"const V gh = w->h * {method.gamma!r}, d = 1.0 / gh, per = 1.0 / w->h;",
+            "rates_and_jacobian(w->p, w->c, w->y, w->f, w->j);",
+            "factorize(w->j, d, gh, w->m);",
+            *_runs("w->k[0][s] = splat(0.0);", self.read),
+            *_runs("w->k[0][s] = w->f[s];", self.integrals),
+            "solve(w->j, w->m, gh, w->f, w->k[0]);",
+        ]
+        for i in range(1, len(method.stages)):
+            coupled = f"w->k[{i}][s] = per * ({_sum(method.couplings[i])});"
+            if self.same[i] == i:
+                lines += _runs(f"{{ {self._argument(i)} {coupled} }}", self.read)
+                lines.append("rates(w->p, w->c, w->u, w->e);")
+                lines += _runs(f"w->k[{i}][s] = w->e[s];", self.integrals)
+            else:
+                lines += _runs(coupled, self.read)
+            lines.append(f"solve(w->j, w->m, gh, w->e, w->k[{i}]);")
+        lines += _runs(_advance(method.weights, self.rows[-1]), self.read)
+        lines += self._integral(method.weights, "w->u", "w->y[s] + ")
+        lines += self._integral(method.error, "w->e", "")
+        lines += _runs(f"w->e[s] = {_sum(method.error)};", self.read)
+        return _body(f"{method.id}_step(Work *restrict w)", lines)
+
+    def _argument(self, stage: int) -> str:
+        return _advance(self.rows[stage], self.rows[stage - 1])
+
+    def _polynomial(self) -> list[str]:
+        lines = []
+        for m, row in enumerate(_monomials(self.method)):
+            lines += self._integral(row, f"w->q[{m}]", "")
+            lines += _runs(f"w->q[{m}][s] = {_sum(row)};", self.read)
+        return lines
+
+    def _integral(self, weights: Sequence[float], target: str, before: str) -> list[str]:
+        """Write a weighted sum of the stages of the integrals."""
+        if not self.integrals:
+            return []
+        own, merged = _backward(self.method, weights), [0.0] * len(weights)
+        for stage, weight in zip(self.same, own, strict=True):
+            merged[stage] += weight
+        return [
+            *_runs(f"w->z[s] = {_sum(own)};", self.read),
+            "along(w->j, w->z);",
+            *_runs(f"{target}[s] = {before}w->h * (w->z[s] + {_sum(merged)});", self.integrals),
+        ]
 
 
-def _finish(method: Tableau, last: tuple[float, ...], read: list[int]) -> list[str]:
-    """Write the states after the step; those that no rate reads were left out of the arguments of the stages."""
-    unread = [i for i in range(max(read, default=-1) + 1) if i not in set(read)]
-    whole = f"w->u[s] = w->y[s] + {_sum(method.weights)};"
-    tail = f"for (int s = {max(read, default=-1) + 1}; s < STATES; s++) {whole}"
-    return [*_runs(_advance(method.weights, last), read), *_runs(whole, unread), tail]
+def _backward(method: Tableau, weights: Sequence[float]) -> list[float]:
+    """Return the weights of the right-hand sides that do what `weights` do to the stages of an integral.
+
+    With nothing of its own in the Jacobian, its stages K solve ``(1/gamma - couplings) K = h (rates + J k)``.
+    """
+    found = [0.0] * len(weights)
+    for i in reversed(range(len(weights))):
+        later = sum(method.couplings[j][i] * found[j] for j in range(i + 1, len(weights)))
+        found[i] = method.gamma * (weights[i] + later)
+    return found
 
 
 def _explicit(method: Tableau, read: list[int]) -> str:
@@ -294,10 +393,8 @@ def _explicit(method: Tableau, read: list[int]) -> str:
     return _body(f"{method.id}_step(Work *restrict w)", lines)
 
 
-def _dense(method: Tableau) -> str:
+def _dense(method: Tableau, lines: list[str]) -> str:
     """Write the polynomial within a step; a method that has none gets that of Hermite, of third order."""
-    factor = "" if method.kind == "rosenbrock" else "w->h * "
-    lines = [_each(f"w->q[{m}][s] = {factor}({_sum(row)});") for m, row in enumerate(_monomials(method))]
     if not method.dense:
         lines = [
             "rates(w->p, w->c, w->u, w->e);",

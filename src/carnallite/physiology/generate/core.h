@@ -91,25 +91,54 @@ INLINE V exponential_minus_one_near_zero(V r)
 INLINE V power_of_two(V shifted) { return (V)(((I)shifted - ROUNDING_BITS + 1023) << 52); }
 
 #if defined(__AVX512F__) && LANES == 8
+/* What stands in a table of sixteen, by the low four bits of each lane. */
+INLINE V look_up(const double *table, I which)
+{
+    return (V)_mm512_permutex2var_pd(_mm512_load_pd(table), (__m512i)which, _mm512_load_pd(table + 8));
+}
+
+static const double SIXTEENTHS[16] __attribute__((aligned(64))) = { /* 2^(i/16) */
+    1.0, 1.0442737824274138, 1.0905077326652577, 1.1387886347566916, 1.189207115002721, 1.241857812073484,
+    1.2968395546510096, 1.3542555469368927, 1.4142135623730951, 1.4768261459394993, 1.5422108254079407,
+    1.6104903319492543, 1.681792830507429, 1.7562521603732995, 1.8340080864093424, 1.9152065613971474,
+};
+
+/* exp: x = ln 2 (n + i/16) + r with |r| <= ln(2)/32; the series of exp r is exact to 3e-17. */
+#define ROUNDING_SIXTEENTHS 422212465065984.0 /* 1.5 * 2^48: adding it leaves the nearest sixteenth in the low bits */
 INLINE V exponential(V x)
 {
     x = minimum(splat(1100.0), maximum(splat(-1100.0), x));
-    V turns = (x * 1.4426950408889634 + ROUNDING) - ROUNDING;
-    V r = (x - turns * LN2_HIGH) - turns * LN2_LOW;
-    return (V)_mm512_scalef_pd((__m512d)(1.0 + exponential_minus_one_near_zero(r)), (__m512d)turns);
+    V shifted = x * 1.4426950408889634 + ROUNDING_SIXTEENTHS, turns = shifted - ROUNDING_SIXTEENTHS;
+    V r = (x - turns * LN2_HIGH) - turns * LN2_LOW, square = r * r, part = look_up(SIXTEENTHS, (I)shifted);
+    V high = (0.04166666666495362 + r * 0.008333449934107185) + square * 0.0013889034639665864;
+    V less_one = r + square * ((0.5 + r * 0.16666666665296223) + square * high);
+    return (V)_mm512_scalef_pd((__m512d)(part + part * less_one), (__m512d)turns); /* takes the whole of turns */
 }
 
-/* log: x = 2^e m with 0.75 <= m < 1.5, and log m by a series in (m-1)/(m+1), relative error 6e-17. */
+/* Numbers near 1/m by the first four bits of m after the point, for 0.75 <= m < 1.5; exactly 1 around 1. */
+static const double INVERSE[16] __attribute__((aligned(64))) = {
+    1.0, 0.9142857193946838, 0.8648648858070374, 0.8205128312110901, 0.7804877758026123, 0.7441860437393188,
+    0.7111111283302307, 0.6808510422706604, 1.3061224222183228, 1.2549020051956177, 1.2075471878051758,
+    1.163636326789856, 1.1228070259094238, 1.0847457647323608, 1.049180269241333, 1.0,
+};
+static const double INVERSE_LOG[16] __attribute__((aligned(64))) = { /* minus their logarithms */
+    0.0, 0.0896121531017517, 0.14518198563011125, 0.19782573029140393, 0.24783620115748495, 0.2954642166191262,
+    0.3409265627562066, 0.3844117305753001, -0.2670627647599484, -0.2270574860256033, -0.1885911847087111,
+    -0.1515498664622329, -0.11583182297570227, -0.08134564131659755, -0.04800916330700457, 0.0,
+};
+
+/* log: x = 2^e m, and m times its entry is 1 + f with -1/32 <= f < 1/16; the series of log(1 + f) is exact to 3e-17. */
 INLINE V logarithm(V x)
 {
     x += 0.0; /* the logarithm of -0 is that of 0 */
-    __m512d mantissa = _mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
-    V e = (V)_mm512_sub_pd(_mm512_getexp_pd((__m512d)x), _mm512_getexp_pd(mantissa)), f = (V)mantissa - 1.0;
-    V s = f * quick_reciprocal(2.0 + f), z = s * s, w = z * z;
-    V low = (0.6666666666666694 + z * 0.39999999999335556) + w * (0.2857142883604555 + z * 0.22222182776674482);
-    V series = z * (low + w * w * ((0.18184610246294064 + z * 0.15283703752403147) + w * 0.1511848710872457));
-    V half = 0.5 * f * f;
-    return e * LN2_HIGH + (f - (half - (s * (half + series) + e * LN2_LOW)));
+    __m512d m = _mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+    V e = (V)_mm512_sub_pd(_mm512_getexp_pd((__m512d)x), _mm512_getexp_pd(m));
+    I which = (I)_mm512_srli_epi64((__m512i)m, 48);
+    V f = (V)m * look_up(INVERSE, which) - 1.0, w = f * f;
+    V low = (-0.49999999999999994 + f * 0.33333333333340287) + w * (-0.2500000000009317 + f * 0.1999999995328674);
+    V high = (-0.16666665870721806 + f * 0.1428579138027727) + w * (-0.12501839998216407 + f * 0.11081912861679763);
+    V series = low + w * w * (high + w * w * -0.088437987998088);
+    return (e * LN2_HIGH + look_up(INVERSE_LOG, which)) + (f + (w * series + e * LN2_LOW));
 }
 #else
 /* exp: 0 below -708 and infinite above 709, where neighbouring numbers would not be normal. */
@@ -158,7 +187,7 @@ INLINE V hyperbolic_tangent(V x)
 /* What one step works on: parameters, what follows from them alone (c), states, rates, Jacobian, factors, stages. */
 typedef struct {
     V p[ROOM(PARAMETERS)], c[ROOM(CONSTANTS)], y[STATES], f[STATES], j[ROOM(ENTRIES)], m[ROOM(FACTORS)];
-    V k[STAGES][STATES], u[STATES], e[STATES], q[TERMS][STATES], h;
+    V k[STAGES][STATES], u[STATES], e[STATES], z[STATES], q[TERMS][STATES], h;
 } Work;
 
 /* `step` fills u (the states after h) and e (their error); `dense` then fills q, a polynomial in the part of h. */
@@ -398,21 +427,23 @@ static void keep_samples(const Problem *problem, Group *group, V t, V h, V reach
     V at = splat(0.0), y[STATES];
     int prepared = 0;
     for (;;) {
-        int due[LANES], any = 0;
+        int due[LANES], any = 0, within = 0;
         for (int lane = 0; lane < LANES; lane++) {
             int64_t k = group->sample[lane];
             due[lane] = accepted[lane] && k < problem->samples && problem->sample[k] <= AT(&reached, 0, lane);
             AT(&at, 0, lane) = due[lane] ? problem->sample[k] : 0.0;
-            any |= due[lane];
+            any |= due[lane], within |= due[lane] && problem->sample[k] < AT(&reached, 0, lane);
         }
         if (!any) return;
-        if (!prepared) METHODS[problem->method].dense(work), prepared = 1;
+        if (within && !prepared) METHODS[problem->method].dense(work), prepared = 1;
         V part = (at - t) / h;
         for (int64_t i = 0; i < problem->kept; i++) {
             int64_t s = problem->keep[i];
+            y[s] = work->u[s];
+            if (!within) continue;
             V sum = work->q[TERMS - 1][s];
             for (int term = TERMS - 2; term >= 0; term--) sum = sum * part + work->q[term][s];
-            y[s] = less(at, reached, work->y[s] + part * sum, work->u[s]);
+            y[s] = less(at, reached, work->y[s] + part * sum, y[s]);
         }
         for (int lane = 0; lane < LANES; lane++)
             if (due[lane]) keep_sample(problem, group, lane, y);

@@ -71,7 +71,7 @@ def one_lane(system: System, method: Tableau, precision: Precision = "float64") 
     SystemInvalid
         As `source`, or ``core.h`` has changed and this module has not.
     """
-    text = source(system, {method.id: method})
+    text = source(system, {method.id: method}, in_waves=False)
     sizes = text[: text.index("/*")]
     generated = _equations(_between(text, *_GENERATED), precision)
     parts = [

@@ -8,7 +8,9 @@ for each set of parameters.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import sympy
@@ -215,7 +217,7 @@ def compile_system(system: System) -> Program:
     convert = Converter(graph, names)
     for name, expression in system.assignments:
         names[name] = convert(expression)
-    rates = tuple(convert(rate) for rate in system.rates)
+    rates = merge_exponentials(graph, tuple(convert(rate) for rate in system.rates))
     outputs = tuple(names[output] for output in system.outputs)
     return Program(graph, rates, outputs, differentiate(graph, rates))
 
@@ -328,6 +330,47 @@ class Converter:
             case sympy.Unequality:
                 return self.graph.choose("equal", left, right, not_so, so)
         raise SystemInvalid("system", f"`{condition}` is not a relation.", "Use <, <=, >, >=, and, or, not.")
+
+
+def merge_exponentials(graph: Graph, roots: tuple[int, ...]) -> tuple[int, ...]:
+    """Return roots in which products of exponentials, such as of powers, are the exponential of one sum.
+
+    Exponentials that are needed elsewhere, too, stay as they are.
+    """
+    order = graph.needed(roots, lambda position: not graph.varies[position])
+    uses = Counter([*roots, *(argument for position in order for argument in graph.nodes[position].arguments)])
+    new: dict[int, int] = {}
+    for position in order:
+        operation, arguments, _ = graph.nodes[position]
+        if not graph.varies[position] or operation == "state":
+            new[position] = position
+        elif operation == "multiply":
+            new[position] = _product(graph, _factors(graph, position, uses), new)
+        elif operation == "add":
+            new[position] = graph.add(*(new[argument] for argument in arguments))
+        else:
+            new[position] = graph.make(operation, *(new[argument] for argument in arguments))
+    return tuple(new[root] for root in roots)
+
+
+def _factors(graph: Graph, position: int, uses: Counter[int]) -> list[tuple[int, bool]]:
+    """Return what a product consists of down to its leaves, and whether nothing else uses it."""
+    found = []
+    for argument in graph.nodes[position].arguments:
+        inner = graph.nodes[argument].operation == "multiply" and graph.varies[argument] and uses[argument] == 1
+        found += _factors(graph, argument, uses) if inner else [(argument, uses[argument] == 1)]
+    return found
+
+
+def _product(graph: Graph, factors: list[tuple[int, bool]], new: dict[int, int]) -> int:
+    merged = [f for f, alone in factors if alone and graph.varies[f] and graph.nodes[f].operation == "exp"]
+    others = [new.get(f, f) for f, _ in factors if f not in merged]
+    if len(merged) > 1:
+        sums = [new[graph.nodes[f].arguments[0]] for f in merged]
+        others.append(graph.apply("exp", reduce(graph.add, sums)))
+    else:
+        others += [new[f] for f in merged]
+    return reduce(graph.multiply, sorted(others, key=lambda node: (graph.varies[node], node)))
 
 
 def differentiate(graph: Graph, rates: tuple[int, ...]) -> dict[tuple[int, int], int]:

@@ -64,7 +64,7 @@ def as_markdown(result: Validation) -> str:
     lines += ["## Gates", "", *_table(("gate", "holds", "why"), (_gate_cells(one) for one in result.gates)), ""]
     for topic, members in _by_topic(result):
         lines += [f"## {topic[0].upper()}{topic[1:]}", "", f"{_topic_line(result, topic)}.", ""]
-        lines += [*_table(HEADINGS, (cells for one in members for cells in _markdown_rows(one))), ""]
+        lines += [line for one in members for line in _target_markdown(one)]
     lines += ["## Not simulated or not scored", ""]
     lines += [*_table(("target", "what", "why"), _left_out(result)), ""]
     lines += [f"- {remark}" for remark in result.file.remarks]
@@ -346,12 +346,11 @@ def _summary_markdown(result: Validation) -> Iterator[str]:
     return _table(SUMMARY, _summary_rows(result))
 
 
-def _markdown_rows(one: TargetScore) -> Iterator[tuple[str, ...]]:
-    facts = ". ".join((f"Protocol: {_protocol(one)}", *_notes(one)))
-    title = f"**{one.target.id}** {one.target.title}. {facts}"
-    yield title, "", "", "" if one.score is None else f"**{one.score:.2f}**", ""
-    for row in one.rows:
-        yield _cells(row)
+def _target_markdown(one: TargetScore) -> Iterator[str]:
+    """Yield a target with its heading, protocol, assumptions and rows."""
+    yield from (f"### {one.target.id}: {_escaped(one.target.title)}", "", f"- protocol: {_escaped(_protocol(one))}")
+    yield from (f"- {_escaped(note)}" for note in _notes(one))
+    yield from ("", *_table(HEADINGS, map(_cells, one.rows)), "")
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
