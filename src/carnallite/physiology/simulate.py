@@ -308,10 +308,13 @@ def _one_by_scipy(given: Protocol, person: int, rates, observe, out: Numbers, rt
         if begin == given.start and given.samples.size and given.samples[0] == begin:
             out[0] = observe(states.tolist(), constants)
         wanted = np.unique(np.r_[given.samples[here], until])
-        solved = solve_ivp(
-            lambda _, y: rates(y.tolist(), constants), (begin, until), states, method="LSODA", t_eval=wanted,
-            rtol=rtol / 10, atol=ATOL * scales(), max_step=LONGEST,
-        )  # fmt: skip
+        try:
+            solved = solve_ivp(
+                lambda _, y: rates(y.tolist(), constants), (begin, until), states, method="LSODA", t_eval=wanted,
+                rtol=rtol / 10, atol=ATOL * scales(), max_step=LONGEST,
+            )  # fmt: skip
+        except (ArithmeticError, TypeError, ValueError):  # a broken power or logarithm of what fell below zero
+            return int(Status.NOT_FINITE)
         if not solved.success:
             return int(Status.STEP_TOO_SMALL)
         for row, sample in enumerate(here):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from carnallite.errors import UnknownIdError
 from carnallite.physiology import engine
+from carnallite.physiology.generate import Status, python
 from carnallite.physiology.load import model
 from carnallite.physiology.measured import collected, measured, measures
 from carnallite.physiology.protocol import protocol
@@ -213,3 +214,17 @@ def test_what_is_not_installed_is_named(how: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"pip install 'carnallite\[frames\]'"):
         getattr(course('length = "2 h"\n'), how)()
+
+
+def test_the_slow_engine_tells_a_course_that_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(source: str, name: str, library: dict[str, object]) -> object:
+        def rates(*_: object) -> None:
+            raise ValueError("a logarithm of what fell below zero")
+
+        return rates if name == "rates" else compiled(source, name, library)
+
+    compiled = python.compiled
+    monkeypatch.setattr(python, "compiled", broken)
+    ended = simulate(Scenario(title="a", length="2 d"), engine="python")
+    assert ended.status[0] == Status.NOT_FINITE
+    assert np.isnan(ended.values[0, -1]).all()
