@@ -189,7 +189,7 @@ def _index(course: Trajectories, text: str) -> int:
     return found
 
 
-POOLS = ("magnesium", "potassium", "sodium", "calcium", "water")
+POOLS = ("magnesium", "potassium", "sodium", "calcium", "phosphate", "base", "water")
 
 
 def balance(scenario: Scenario) -> dict[str, float]:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-DIETS = ("magnesium", "sodium", "potassium", "calcium", "water")
-FOOD = ("magnesium", "sodium", "potassium", "calcium")
+DIETS = ("magnesium", "sodium", "potassium", "calcium", "phosphate", "water")
+FOOD = ("magnesium", "sodium", "potassium", "calcium", "phosphate")
 FLOWS = ("dialysate", "replacement", "removal", "effluent")
-FLUID = ("magnesium", "potassium", "calcium", "sodium")
+FLUID = ("magnesium", "potassium", "calcium", "sodium", "phosphate", "bicarbonate")
 KINDS = {"cause": "causes", "factor": "factors", "drug": "drugs", "treatment": "treatments"}
 ORDER = {"set": 0, "add": 1, "factor": 2}  # a drug that halves a loss halves what a cause has added
 ALWAYS: Windows = ((-np.inf, np.inf),)

@@ -64,6 +64,7 @@ class Diet(Part, frozen=True, kw_only=True):
     sodium: str | Spread = ""
     potassium: str | Spread = ""
     calcium: str | Spread = ""
+    phosphate: str | Spread = ""
     water: str | Spread = ""
     meals: tuple[str, ...] = ()  # clock times from time zero on; empty is continuous feeding
     meal: str = ""  # how long each takes
@@ -94,6 +95,7 @@ class Intake(Period, frozen=True, kw_only=True):
     sodium: str = ""
     potassium: str = ""
     calcium: str = ""
+    phosphate: str = ""
     water: str = ""
 
 
@@ -108,6 +110,8 @@ class Filter(Period, frozen=True, kw_only=True):
     potassium: str = ""
     calcium: str = ""
     sodium: str = ""
+    phosphate: str = ""
+    bicarbonate: str = ""
     citrate: bool = False
     calcium_return: str = ""
 

@@ -34,11 +34,11 @@ RTOL = 1e-5  # of a step; whole courses stay within 1e-4 (benchmarks/solver.py)
 ATOL = 1e-7  # of a step, in typical sizes of the state
 LONGEST = 24.0  # [h]
 OUTPUTS = (
-    "magnesium.plasma", "potassium.plasma", "calcium.plasma", "calcium.ionized", "water.plasma_sodium",
-    "acid_base.bicarbonate", "calcium_hormones.pth", "calcium_hormones.calcitriol", "aldosterone.plasma",
-    "aldosterone.renin", "kidney.gfr", "water.extracellular", "magnesium.deficit", "potassium.deficit",
-    "kidney_magnesium.excreted", "kidney_potassium.excreted", "kidney_magnesium.fractional_excretion",
-    "outside.magnesium_urine", "outside.potassium_urine",
+    "magnesium.plasma", "potassium.plasma", "calcium.plasma", "calcium.ionized", "phosphate.plasma",
+    "water.plasma_sodium", "acid_base.bicarbonate", "calcium_hormones.pth", "calcium_hormones.calcitriol",
+    "aldosterone.plasma", "aldosterone.renin", "kidney.gfr", "water.extracellular", "magnesium.deficit",
+    "potassium.deficit", "kidney_magnesium.excreted", "kidney_potassium.excreted",
+    "kidney_magnesium.fractional_excretion", "outside.magnesium_urine", "outside.potassium_urine",
 )  # fmt: skip
 
 Engine = Literal["auto", "kernel", "python"]

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 TESTS = (
     "serum_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium", "serum_sodium", "serum_bicarbonate",
-    "pth", "serum_aldosterone", "urine_magnesium_24h", "urine_potassium_24h",
+    "pth", "serum_aldosterone", "urine_magnesium_24h", "urine_potassium_24h", "serum_phosphate", "urine_phosphate_24h",
 )  # fmt: skip
 # the first ones keep their column where the terminal is narrow
-_RANK = (0, 1, 3, 8, 9, 7, 6, 2, 4, 5)
+_RANK = (0, 1, 3, 8, 9, 10, 5, 7, 6, 2, 4, 11)
 _ROWS = 15
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 96, 120, 168, 336, 672, 1344)  # [h]
 _ROUTES = {

@@ -39,12 +39,14 @@ _PANELS: tuple[tuple[str, str, str], ...] = (
     ("serum_magnesium", "Magnesium", svg.BLUE),
     ("serum_potassium", "Potassium", svg.VERMILION),
     ("ionized_calcium", "Calcium, ionized", svg.GREEN),
+    ("serum_phosphate", "Phosphate", svg.PURPLE),
     ("serum_sodium", "Sodium", svg.INK),
     ("serum_bicarbonate", "Bicarbonate", svg.MUTED),
     ("pth", "Parathyroid hormone", svg.GREEN),
     ("serum_aldosterone", "Aldosterone", svg.PURPLE),
     ("urine_magnesium_24h", "Urine magnesium", svg.BLUE),
     ("urine_potassium_24h", "Urine potassium", svg.VERMILION),
+    ("urine_phosphate_24h", "Urine phosphate", svg.PURPLE),
 )
 _QUIET = 0.04  # a panel whose values move less than this share of their size is left out, the ions aside
 _ALWAYS = ("serum_magnesium", "serum_potassium", "ionized_calcium")

@@ -53,7 +53,7 @@ MISTAKES = {
     '[[drug]]\nid = "ppi"\nfrom = "50 d"': (4, "after the end of the scenario", "Mend"),
     '[[drug]]\nid = "ppi"\nfrom = "-5 d"': (4, "before the scenario", "run_in"),
     '[[drug]]\nid = "ppi"\ndaily = ["22:00"]': (4, "two clock times", "'22:00'"),
-    '[[cause]]\nid = "refeeding"': (3, "is not simulated", "Leave it out"),
+    '[[cause]]\nid = "acute_pancreatitis_cause"': (3, "is not simulated", "Leave it out"),
     DOSE.replace("mmol", "mmol/d"): (4, "no unit that is an amount", "'16 mmol'"),
     DOSE.replace("20 mmol", "20 U"): (4, "is no amount of potassium chloride", "mmol"),
     DOSE.replace("20 mmol", "-20 mmol"): (4, "is negative", "taken back"),

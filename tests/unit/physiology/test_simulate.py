@@ -68,7 +68,7 @@ def test_nothing_is_made_or_lost() -> None:
     people = simulate(parse(PEOPLE), count=5, seed=3, outputs=pools())
     assert not people.ended_early.any()
     errors = balance_error(people)
-    assert set(errors) == {"magnesium", "potassium", "calcium", "sodium", "water"}
+    assert set(errors) == {"magnesium", "potassium", "calcium", "sodium", "phosphate", "base", "water"}
     assert max(errors.values()) < 1e-9
 
 
