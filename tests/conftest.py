@@ -15,7 +15,9 @@ SLOW = (
     "unit/physiology/test_kernel.py",
     "unit/physiology/test_population.py",
     "unit/physiology/test_sbml.py",
+    "unit/physiology/test_oracles.py",
     "unit/physiology/test_validation_run.py",
+    "unit/physiology/test_warp.py",
 )
 collect_ignore = [] if kernel() else [str(HERE / path) for path in SLOW]
 
