@@ -40,6 +40,7 @@ FLAGS = (
 )
 _X86: dict[str, tuple[str, ...]] = {
     "x86-64-v4": ("-march=x86-64-v4", "-mprefer-vector-width=512", "-DLANES=8"),
+    "x86-64-v4-narrow": ("-march=x86-64-v4", "-DLANES=2"),
     "x86-64-v3": ("-march=x86-64-v3", "-DLANES=4"),
     "baseline": ("-DLANES=2",),
 }

@@ -22,23 +22,32 @@ INLINE V splat(double x) { return (V){} + x; }
 INLINE I choose_bits(I mask, I a, I b) { return (mask & a) | (~mask & b); }
 
 /* A relation and the choice by it in one, because some processors keep the outcome in registers of another kind. */
-#if defined(__AVX512F__) && LANES == 8
+#if defined(__AVX512VL__) && (LANES == 8 || LANES == 2) /* what both compute is the same, bit for bit */
+#if LANES == 8
+typedef __m512d Native;
+typedef __m512i NativeI;
+#define NATIVE(name) _mm512_##name
+#else
+typedef __m128d Native;
+typedef __m128i NativeI;
+#define NATIVE(name) _mm_##name
+#endif
 #define CHOOSE(a, relation, b, so, not_so) \
-    ((V)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)(a), (__m512d)(b), relation), (__m512d)(not_so), (__m512d)(so)))
+    ((V)NATIVE(mask_blend_pd)(NATIVE(cmp_pd_mask)((Native)(a), (Native)(b), relation), (Native)(not_so), (Native)(so)))
 INLINE V less(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_LT_OQ, b, so, not_so); }
 INLINE V less_equal(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_LE_OQ, b, so, not_so); }
 INLINE V equal(V a, V b, V so, V not_so) { return CHOOSE(a, _CMP_EQ_OQ, b, so, not_so); }
-INLINE V minimum(V a, V b) { return (V)_mm512_min_pd((__m512d)a, (__m512d)b); }
-INLINE V maximum(V a, V b) { return (V)_mm512_max_pd((__m512d)a, (__m512d)b); }
-INLINE V square_root(V x) { return (V)_mm512_sqrt_pd((__m512d)x); }
-INLINE V rough_reciprocal(V x) { return (V)_mm512_rcp14_pd((__m512d)x); } /* to 1 in 16,000; for sizes of errors only */
+INLINE V minimum(V a, V b) { return (V)NATIVE(min_pd)((Native)a, (Native)b); }
+INLINE V maximum(V a, V b) { return (V)NATIVE(max_pd)((Native)a, (Native)b); }
+INLINE V square_root(V x) { return (V)NATIVE(sqrt_pd)((Native)x); }
+INLINE V rough_reciprocal(V x) { return (V)NATIVE(rcp14_pd)((Native)x); } /* to 1 in 16,000; for sizes of errors only */
 /* A guess and two corrections, exact to an ulp, for arguments that are neither zero nor infinite. Three times as fast
  * as to divide, but it takes the units that multiply; where those are busy, dividing costs less. */
 INLINE V quick_reciprocal(V x)
 {
-    __m512d one = _mm512_set1_pd(1.0), a = (__m512d)x, guess = _mm512_rcp14_pd(a), off = _mm512_fnmadd_pd(a, guess, one);
-    guess = _mm512_fmadd_pd(_mm512_fmadd_pd(off, off, off), guess, guess);
-    return (V)_mm512_fmadd_pd(_mm512_fnmadd_pd(a, guess, one), guess, guess);
+    Native one = NATIVE(set1_pd)(1.0), a = (Native)x, guess = NATIVE(rcp14_pd)(a), off = NATIVE(fnmadd_pd)(a, guess, one);
+    guess = NATIVE(fmadd_pd)(NATIVE(fmadd_pd)(off, off, off), guess, guess);
+    return (V)NATIVE(fmadd_pd)(NATIVE(fnmadd_pd)(a, guess, one), guess, guess);
 }
 #else
 #if defined(__AVX2__) && LANES == 4
@@ -90,11 +99,15 @@ INLINE V exponential_minus_one_near_zero(V r)
 /* Two to the power of an integer that was left in the low bits by ROUNDING; -1022 to 1023. */
 INLINE V power_of_two(V shifted) { return (V)(((I)shifted - ROUNDING_BITS + 1023) << 52); }
 
-#if defined(__AVX512F__) && LANES == 8
+#ifdef NATIVE
 /* What stands in a table of sixteen, by the low four bits of each lane. */
 INLINE V look_up(const double *table, I which)
 {
+#if LANES == 8
     return (V)_mm512_permutex2var_pd(_mm512_load_pd(table), (__m512i)which, _mm512_load_pd(table + 8));
+#else
+    return (V){table[which[0] & 15], table[which[1] & 15]};
+#endif
 }
 
 static const double SIXTEENTHS[16] __attribute__((aligned(64))) = { /* 2^(i/16) */
@@ -112,7 +125,7 @@ INLINE V exponential(V x)
     V r = (x - turns * LN2_HIGH) - turns * LN2_LOW, square = r * r, part = look_up(SIXTEENTHS, (I)shifted);
     V high = (0.04166666666495362 + r * 0.008333449934107185) + square * 0.0013889034639665864;
     V less_one = r + square * ((0.5 + r * 0.16666666665296223) + square * high);
-    return (V)_mm512_scalef_pd((__m512d)(part + part * less_one), (__m512d)turns); /* takes the whole of turns */
+    return (V)NATIVE(scalef_pd)((Native)(part + part * less_one), (Native)turns); /* takes the whole of turns */
 }
 
 /* Numbers near 1/m by the first four bits of m after the point, for 0.75 <= m < 1.5; exactly 1 around 1. */
@@ -131,9 +144,9 @@ static const double INVERSE_LOG[16] __attribute__((aligned(64))) = { /* minus th
 INLINE V logarithm(V x)
 {
     x += 0.0; /* the logarithm of -0 is that of 0 */
-    __m512d m = _mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
-    V e = (V)_mm512_sub_pd(_mm512_getexp_pd((__m512d)x), _mm512_getexp_pd(m));
-    I which = (I)_mm512_srli_epi64((__m512i)m, 48);
+    Native m = NATIVE(getmant_pd)((Native)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+    V e = (V)NATIVE(getexp_pd)((Native)x) - (V)NATIVE(getexp_pd)(m);
+    I which = (I)NATIVE(srli_epi64)((NativeI)m, 48);
     V f = (V)m * look_up(INVERSE, which) - 1.0, w = f * f;
     V low = (-0.49999999999999994 + f * 0.33333333333340287) + w * (-0.2500000000009317 + f * 0.1999999995328674);
     V high = (-0.16666665870721806 + f * 0.1428579138027727) + w * (-0.12501839998216407 + f * 0.11081912861679763);
