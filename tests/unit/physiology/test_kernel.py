@@ -456,3 +456,13 @@ def test_no_kernel_is_said(tmp_path: Path) -> None:
 
 def test_equal_systems_have_equal_sources() -> None:
     assert source(gut()) == source(gut())
+
+
+def test_no_number_is_not_forgotten_behind_a_finite_state(folder: Path) -> None:
+    level, clock, inflow = symbols("level clock inflow")
+    rates = (inflow - level, 1 - clock)
+    kernel = load(build(System(("level", "clock"), ("inflow",), (), rates, ("level",)), folder))
+    broken = schedules([Event(1.0, "set", 0, float("nan"))])
+    solution = kernel.solve([[1.0]], [[0.0, 0.0]], Course(0.0, 2.0, (2.0,)), schedules=broken)
+    assert solution.status[0] != Status.OK
+    assert np.isnan(solution.states[0, -1]).all()

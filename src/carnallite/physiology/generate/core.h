@@ -408,7 +408,7 @@ INLINE V error_of(const Problem *problem, const Work *work)
         V allowed = problem->absolute[i] + problem->relative * magnitude(work->u[i]);
         most = maximum(most, magnitude(work->e[i]) * rough_reciprocal(allowed));
     }
-    return most;
+    return most + check_finite(work->e); /* a largest one forgets a NaN that a finite one follows */
 }
 
 /* The largest rate of change, relative to the size of its state [1/h]. */
