@@ -17,9 +17,7 @@ from carnallite.physiology.simulate import LONGEST, RTOL, program, scales
 
 SEED = 3
 ATOL = 1e-2  # of the relative tolerance, in typical sizes of the state
-FLOOR = 1e-3  # of the largest value: smaller ones are compared with that
-LEAST = 1e-5  # of the typical size, for what stays at nought
-SIGNED = "calcium.bone"  # a balance that begins at zero
+FLOOR = 1e-3  # of the largest value or the typical size: smaller ones are compared with that
 STIFF = 30.0
 FAST = {
     "calcium_hormones.pth_time": 1 / STIFF,
@@ -182,13 +180,13 @@ def _sound(wanted: scenario.Scenario, count: int, factors: dict[str, float]) -> 
 
 
 def errors(states: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the largest error over time [person, state], relative to the value or a share of the largest.
+    """Return the largest error over time [person, state], relative to the value.
 
-    Balances, which are amounts that may be negative, are compared with their largest value: zero is nothing special.
+    A value below a thousandth of its largest or of the typical size of its state is compared with that thousandth. A
+    balance that may be negative is compared with its largest value or the typical size, for zero is nothing special.
     """
-    size, largest = np.abs(reference), np.abs(reference).max(axis=1, keepdims=True)
-    signed = (reference < 0).any(axis=1, keepdims=True)
-    signed[:, :, [state.name for state in model().states].index(SIGNED)] = True
-    allowed = np.where(signed, largest, np.maximum(size, FLOOR * largest))
-    found: np.ndarray = (np.abs(states - reference) / np.maximum(allowed, LEAST * scales())).max(axis=1)
+    largest = np.maximum(np.abs(reference).max(axis=1, keepdims=True), scales())
+    signed = np.array([state.signed for state in model().states])
+    allowed = np.where(signed, largest, np.maximum(np.abs(reference), FLOOR * largest))
+    found: np.ndarray = (np.abs(states - reference) / allowed).max(axis=1)
     return np.where(np.isnan(found), np.inf, found)

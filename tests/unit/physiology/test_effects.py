@@ -134,8 +134,8 @@ def test_every_magnesium_salt_says_whether_it_must_dissolve() -> None:
 @pytest.mark.parametrize(
     ("name", "target", "highest"),
     [
-        ("drugs/mra", "aldosterone.receptor_blockade", 0.6),
-        ("drugs/ace_inhibitor", "aldosterone.ace_inhibition", 0.7),
+        ("drugs/mra", "aldosterone.receptor_blockade", 0.8),
+        ("drugs/ace_inhibitor", "aldosterone.ace_inhibition", 0.9),
     ],
 )
 def test_blockers_stay_where_the_model_holds(name: str, target: str, highest: float) -> None:
