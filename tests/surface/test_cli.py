@@ -192,7 +192,7 @@ def test_everything_can_be_explained(id: str, capsys: pytest.CaptureFixture[str]
         ("causes/ppi", "severe: The rare person"),
         ("causes/ppi", "[gut.transporter_target]"),
         ("causes/hypercalcemia", "plus 1.1 mmol/L"),
-        ("drugs/mra", "becomes 0.6: Block of the mineralocorticoid receptor"),
+        ("drugs/mra", "becomes 0.8: Block of the mineralocorticoid receptor"),
         ("drugs/metformin", "on the body, as the cause chronic_diarrhea, mild:"),
         ("drugs/pcab", "severe: The rare person"),
         ("sglt2_inhibitor", "not simulated: Magnesium rises"),
