@@ -17,7 +17,7 @@ import msgspec
 from carnallite.errors import DataFileError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -62,6 +62,18 @@ def read_folder(folder: Path, kind: type[T]) -> dict[str, T]:
         As `read`.
     """
     return {path.stem: read(path, kind) for path in sorted(folder.glob("*.toml"))}
+
+
+def resolve(file: str, key: str, name: str, pool: Iterable[str]) -> None:
+    """Refuse a name that is not in a pool of names.
+
+    Raises
+    ------
+    DataFileError
+        It is not there; the message suggests the nearest one.
+    """
+    if name not in pool:
+        raise DataFileError(file, f"`{key}`: '{name}' does not exist.", did_you_mean(name, pool) or "Add its file.")
 
 
 def compiled(folder: Path, kind: type[T], build: Callable[[Path], T]) -> T:

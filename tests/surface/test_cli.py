@@ -179,7 +179,8 @@ def test_local_codes_are_mapped_by_the_user(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("id", ["ppi", "B12", "B59", "a07", "serum_magnesium", "omeprazole", "femg_renal", "gitelman",
-                                "calcium_or_magnesium", "oral_magnesium", "kieboom2015", "egfr"])  # fmt: skip
+                                "calcium_or_magnesium", "oral_magnesium", "kieboom2015", "egfr",
+                                "intensive_care", "settings/transplant", "ppi-loop_diuretic"])  # fmt: skip
 def test_everything_can_be_explained(id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", id]) == OK
     assert len(capsys.readouterr().out.splitlines()) > 2
@@ -198,6 +199,7 @@ def test_everything_can_be_explained(id: str, capsys: pytest.CaptureFixture[str]
         ("sglt2_inhibitor", "not simulated: Magnesium rises"),
         ("refractory_hypokalemia", "in the body: Low cell magnesium opens"),
         ("oral_potassium", "in the body: Given as a dose"),
+        ("causes/hypercalcemia", "- otherwise: malignancy 0.5, hyperparathyroidism 0.5"),
     ],
 )
 def test_what_acts_on_the_body_is_told_or_why_nothing_does(

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from carnallite import datafile
+from carnallite.datafile import resolve
 from carnallite.errors import DataFileError, UnknownIdError, did_you_mean
 from carnallite.knowledge import schema
+from carnallite.knowledge.often import check_often, check_ranks
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _KINDS: dict[str, type[Any]] = {
     "findings": schema.Finding,
     "causes": schema.Cause,
     "factors": schema.Factor,
+    "settings": schema.Setting,
+    "pairs": schema.Pair,
     "links": schema.Link,
     "rules": schema.Rule,
     "investigations": schema.Investigation,
@@ -75,6 +79,7 @@ def load(folder: Path) -> schema.Knowledge:
         for id, item in getattr(known, kind).items():
             _check(f"{kind}/{id}.toml", item, known)
     _check_places(known)
+    check_ranks(known)
     return known
 
 
@@ -83,20 +88,21 @@ def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
     for path, part in _parts(item):
         source = getattr(part, "source", None)
         if source is not None:
-            _resolve(file, f"{path}source", source, known.references)
+            resolve(file, f"{path}source", source, known.references)
             if isinstance(part, Cited) and (source == "assumption") > (part.status == "assumed"):
                 raise DataFileError(file, f"`{path}status` is '{part.status}'.", "An assumption is 'assumed'.")
         probability = getattr(part, "probability", None)
         if isinstance(probability, float) and not 0 <= probability <= 1:
             raise DataFileError(file, f"`{path}probability` is {probability}.", "Give a number from 0 to 1.")
         for statement in filter(None, (*getattr(part, "statements", ()), *getattr(part, "opposes", ()))):
-            _resolve(file, f"{path}statements", statement, known.statements)
+            resolve(file, f"{path}statements", statement, known.statements)
         for name, pool in (("statement", known.statements), ("finding", known.findings)):
             if isinstance(part, schema.Clue) and getattr(part, name):
-                _resolve(file, f"{path}{name}", getattr(part, name), pool)
+                resolve(file, f"{path}{name}", getattr(part, name), pool)
     _check_names(file, item, known)
     if isinstance(item, schema.Acting):
         _check_acting(file, item, known)
+    check_often(file, item, known, forms=effects(item, known) if isinstance(item, schema.Cause) else ())
 
 
 def _check_acting(file: str, item: schema.Acting, known: schema.Knowledge) -> None:
@@ -143,12 +149,12 @@ def _check_acts_as(file: str, named: str, known: schema.Knowledge) -> None:
     id, _, phenotype = rest.partition("/")
     if kind not in _ACTING:
         raise DataFileError(file, f"`acts_as`: '{named}' names no kind.", f"Begin with one of {', '.join(_ACTING)}.")
-    _resolve(file, "acts_as", id, getattr(known, kind))
+    resolve(file, "acts_as", id, getattr(known, kind))
     other: schema.Acting = getattr(known, kind)[id]
     if not other.effects:
         raise DataFileError(file, f"`acts_as`: '{kind}/{id}' has no effects of its own.", "Name the one that has them.")
     if phenotype:
-        _resolve(file, "acts_as", phenotype, {effect.phenotype for effect in other.effects})
+        resolve(file, "acts_as", phenotype, {effect.phenotype for effect in other.effects})
 
 
 def _and(words: Iterable[str]) -> str:
@@ -158,24 +164,24 @@ def _and(words: Iterable[str]) -> str:
 def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
     """Refuse what an item of one kind names in another kind and that does not exist there."""
     for condition in getattr(item, "implies", ()):
-        _resolve(file, "implies", condition, known.conditions)
+        resolve(file, "implies", condition, known.conditions)
     if isinstance(item, schema.Formula):
         for analyte in (item.id, *item.inputs, *item.checks):
-            _resolve(file, "inputs", analyte, analytes())
+            resolve(file, "inputs", analyte, analytes())
     if isinstance(item, schema.Link):
-        _resolve(file, "effect", item.effect, known.findings)
+        resolve(file, "effect", item.effect, known.findings)
     if isinstance(item, schema.Investigation):
-        _resolve(file, "id", item.id, analytes())
+        resolve(file, "id", item.id, analytes())
         for finding in item.settles:
-            _resolve(file, "settles", finding, known.findings)
+            resolve(file, "settles", finding, known.findings)
     for rule in getattr(item, "unless", ()):
-        _resolve(file, "unless", rule, known.rules)
+        resolve(file, "unless", rule, known.rules)
     for test in getattr(item, "ask", ()):
-        _resolve(file, "ask", test, analytes())
+        resolve(file, "ask", test, analytes())
     if isinstance(item, schema.Treatment):
         substances = ingredients(known)
         for salt in item.salts:
-            _resolve(file, "salts.ingredient", salt.ingredient, substances)
+            resolve(file, "salts.ingredient", salt.ingredient, substances)
 
 
 def _check_places(known: schema.Knowledge) -> None:
@@ -186,11 +192,6 @@ def _check_places(known: schema.Knowledge) -> None:
             if place in seen:
                 raise DataFileError(f"statements/{id}.toml", f"`{place}` is also in {seen[place]}.", "Keep one.")
             seen[place] = f"{id}.toml"
-
-
-def _resolve(file: str, key: str, name: str, pool: Any) -> None:
-    if name not in pool:
-        raise DataFileError(file, f"`{key}`: '{name}' does not exist.", did_you_mean(name, pool) or "Add its file.")
 
 
 def _parts(value: Any, path: str = "") -> Iterator[tuple[str, msgspec.Struct]]:

@@ -16,6 +16,7 @@ from carnallite.quantity import Cited
 Evidence = Literal["supported", "partly supported", "contested", "contradicted", "unverifiable"]
 Ion = Literal["magnesium", "potassium", "calcium"]
 Route = Literal["oral", "intravenous", "intramuscular", "subcutaneous", "enteral", "inhaled", "rectal", "topical"]
+Place = Literal["outpatient", "emergency", "ward", "intensive care"]  # where an encounter takes place
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -192,11 +193,24 @@ class Clue(Probability, frozen=True, kw_only=True):
     statement: str = ""
 
 
+class Severity(Cited, frozen=True, kw_only=True):
+    """How often a form is the one that acts, when its cause acts.
+
+    Entries with the same `when` stand together and their shares sum to one; the first group that holds is used. A
+    `when` asks for diagnoses, drugs and procedures: results of the laboratory speak for a form by themselves.
+    """
+
+    phenotype: str = "typical"
+    share: float
+    when: str = ""  # empty: otherwise; the last group
+
+
 class Cause(Acting, frozen=True, kw_only=True):
     """A reason for a disorder of magnesium, potassium or calcium."""
 
     group: Literal["gut", "kidney", "drug", "hormone", "critical illness", "intake", "shift", "excess", "none"]
     mechanism: str
+    severity: tuple[Severity, ...] = ()  # asked of a cause that has more than one form
     priors: tuple[Prior, ...]
     clues: tuple[Clue, ...]
     statements: tuple[str, ...] = ()
@@ -209,6 +223,48 @@ class Factor(Acting, frozen=True, kw_only=True):
     priors: tuple[Prior, ...]
     causes: tuple[str, ...] = ()  # it is at least as likely as that one of these acts
     statements: tuple[str, ...] = ()
+
+
+class CauseRate(Probability, frozen=True, kw_only=True):
+    """The chance that a cause acts in a setting when no exposure to it is recorded."""
+
+    cause: str
+
+
+class FactorRate(Probability, frozen=True, kw_only=True):
+    """The chance that a factor acts in a setting when nothing that speaks of it is recorded."""
+
+    factor: str
+
+
+class Setting(Item, frozen=True, kw_only=True):
+    """Where patients whose magnesium, potassium or calcium is looked into come from, and what is common there.
+
+    A patient is in every setting whose `when` holds or in one of whose `encounters` the index lies. For each cause
+    the first of these settings, by rank, that names it replaces the last entry of its priors, the one without
+    `when`. Where none of them names it, or the setting is unknown, that entry stays.
+    """
+
+    about: str
+    rank: int  # the lowest speaks first
+    when: str = ""
+    encounters: tuple[Place, ...] = ()
+    causes: tuple[CauseRate, ...] = ()
+    factors: tuple[FactorRate, ...] = ()
+
+
+class Pair(CitedItem, frozen=True, kw_only=True):
+    """Causes that act together more often, or more rarely, than each on its own would say.
+
+    The odds of every set of causes that holds all of these are multiplied by `odds_ratio`. So three causes count
+    with each pair among them, and with their own entry besides.
+    """
+
+    causes: tuple[str, ...]
+    odds_ratio: float
+    about: str
+    told_when: str = ""  # while it holds the priors of one ask for the other, and the pair adds nothing
+    alternatives: tuple[Alternative, ...] = ()
 
 
 class Link(Item, frozen=True, kw_only=True):
@@ -333,6 +389,8 @@ class Knowledge(msgspec.Struct, frozen=True):
     findings: dict[str, Finding]
     causes: dict[str, Cause]
     factors: dict[str, Factor]
+    settings: dict[str, Setting]
+    pairs: dict[str, Pair]
     links: dict[str, Link]
     rules: dict[str, Rule]
     investigations: dict[str, Investigation]

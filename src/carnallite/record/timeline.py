@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from carnallite.knowledge import Route
+from carnallite.knowledge import Place, Route
 
 Sex = Literal["female", "male"]
 ExposureStatus = Literal["current", "stopped", "mentioned", "denied", "planned"]
@@ -101,7 +101,7 @@ class Procedure(Value, frozen=True):
 class Encounter(Value, frozen=True):
     """A contact with a hospital or a practice."""
 
-    setting: Literal["outpatient", "emergency", "ward", "intensive care", "unknown"]
+    setting: Literal[Place, "unknown"]
     where: str
     start: datetime | None = None
     end: datetime | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import groupby
 from math import exp
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from carnallite.knowledge import Acting, Comparison, effects, find, find_all, knowledge
+from carnallite.knowledge import Acting, Cause, Comparison, effects, find, find_all, knowledge
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _SINGULAR = {
     "causes": "cause",
     "factors": "factor",
+    "settings": "setting",
+    "pairs": "pair",
     "links": "link",
     "drugs": "drug class",
     "treatments": "treatment",
@@ -130,9 +133,10 @@ def _item(item: Any) -> Iterator[str]:
     if not isinstance(item, Acting):
         yield from _fields(item, skip=_TITLE)
         return
-    lists = {name for name in item.__struct_fields__ if _is_list(getattr(item, name))} - _ON_BODY
-    yield from _fields(item, skip=_TITLE | _ON_BODY | lists)
+    lists = {name for name in item.__struct_fields__ if _is_list(getattr(item, name))} - _ON_BODY - {"severity"}
+    yield from _fields(item, skip=_TITLE | _ON_BODY | lists | {"severity"})
     yield from _on_body(item)
+    yield from _severity(item)
     yield from _fields(item, skip=set(item.__struct_fields__) - lists)
 
 
@@ -156,6 +160,17 @@ def _on_body(item: Acting) -> Iterator[str]:
             yield f"  {form}: {told[form]}" if form in told else f"  {form}"
             for effect in parts:
                 yield from _effect(effect)
+
+
+def _severity(item: Acting) -> Iterator[str]:
+    """Yield how often each form acts, for every group of patients that is told apart."""
+    entries = item.severity if isinstance(item, Cause) else ()
+    if entries:
+        yield "how often each form acts:"
+    for when, group in groupby(entries, key=lambda entry: entry.when):
+        told = list(group)
+        yield f"  - {when or 'otherwise'}: {', '.join(f'{one.phenotype} {one.share:g}' for one in told)}"
+        yield from dict.fromkeys(f"    {_source(one)}" for one in told)
 
 
 def _effect(effect: Effect) -> Iterator[str]:
