@@ -199,6 +199,7 @@ def _months(options: argparse.Namespace, measured: dict[str, float]) -> list[str
     """Measure a month, as it is and stiff, by the kernel and by others."""
     work, exact = reference(people.month(options.people))
     rows = [row for method in work.kernel.methods if (row := ours(work, exact, method, options.repeats))]
+    fastest = max(row.best for row in rows)
     usual = next(row for row in rows if row.name.endswith("rodas4p2"))
     at_default = float(errors(work.solve(RTOL).states, exact).max())
     skipped = []
@@ -216,7 +217,12 @@ def _months(options: argparse.Namespace, measured: dict[str, float]) -> list[str
     lines += table("The same, fast rates times 30", stiff_rows, usual.best)
     count = operations.of_step(work.kernel, "rodas4p2")
     share = usual.best * usual.steps * count / peak.flops(work.kernel.variant)
-    measured |= {"month": usual.best, "stiff": stiff_rows[0].best, "percent_of_peak": 100 * share}
+    measured |= {
+        "month": fastest,
+        "month_default": usual.best,
+        "stiff": max(row.best for row in stiff_rows),
+        "percent_of_peak": 100 * share,
+    }
     told = (
         f"Kernel variant {work.kernel.variant}, {options.people} people. At the default tolerance "
         f"({RTOL:g}, {ATOL:g}) the error is {at_default:.1e}. A step of rodas4p2 has {count} operations a person; "
