@@ -251,3 +251,16 @@ def test_a_closed_pipe_is_no_error(record: Path) -> None:
 def test_alone_it_says_hello(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == OK
     assert 8 <= len(capsys.readouterr().out.splitlines()) <= 14
+
+
+def test_a_library_is_built_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "library"
+    assert main(["library", "info", "--at", str(folder)]) == FAILED
+    assert "carnallite library build" in capsys.readouterr().err
+    assert main(["library", "build", "-n", "60", "--at", str(folder)]) == OK
+    assert "60 virtual patients" in capsys.readouterr().out
+    assert main(["library", "build", "-n", "60", "--seed", "2", "--at", str(folder)]) == FAILED
+    assert "another population" in capsys.readouterr().err
+    (folder / "mine.txt").write_text("kept", "utf-8")
+    assert main(["library", "build", "-n", "60", "--seed", "2", "--at", str(folder), "--force"]) == OK
+    assert (folder / "mine.txt").exists()

@@ -14,6 +14,7 @@ from carnallite.errors import CarnalliteError
 from carnallite.physiology import parse
 from carnallite.physiology import simulate as simulated
 from carnallite.physiology.population import Progress
+from carnallite.surfaces import progress
 from carnallite.surfaces import simulate as surface
 from carnallite.surfaces.cli import main
 from carnallite.surfaces.trajectory import figure
@@ -168,10 +169,10 @@ def test_people(scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_run_that_is_stopped_says_how_to_go_on(
     scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(self: object, progress: Progress) -> None:
+    def stop(self: object, done: Progress) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(surface._Teller, "tell", stop)
+    monkeypatch.setattr(progress.Teller, "tell", stop)
     assert simulate(scenario, "--people", 5, "--parquet", tmp_path / "people") == 130
     assert "goes on from there" in capsys.readouterr().err
 
@@ -180,8 +181,8 @@ def test_progress_is_told_after_two_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 1.0, 2.5, 2.6, 4.0])
-    monkeypatch.setattr(surface.time, "monotonic", lambda: next(now))
-    teller = surface._Teller()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    teller = progress.Teller()
     for done in (10, 25, 26, 40):
         teller.tell(Progress(done, 40, 0))
     teller.end()

@@ -140,19 +140,65 @@ def stream(  # noqa: PLR0913  (each is one choice of the caller)
     names = tuple(outputs or scenario.outputs or OUTPUTS)
     wanted = needed(names)
     people = chunk or _usual_chunk(scenario, count, seed)
-    manifest = _manifest(scenario, count=count, seed=seed, chunk=people, names=names)
+    manifest = manifest_of(scenario, count=count, seed=seed, chunk=people, names=names)
+
+    def made(first: int, size: int) -> dict[str, NDArray[Any]]:
+        return _part(protocol(scenario, count=size, seed=seed, first=first), first, names, wanted, engine)
+
+    write_parts(path, manifest, made, report)
+    return manifest
+
+
+def write_parts(
+    path: Path,
+    manifest: Manifest,
+    made: Callable[[int, int], Mapping[str, NDArray[Any]]],
+    report: Callable[[Progress], None] | None = None,
+) -> None:
+    """Write what is made of so many people from a number on, part by part; parts that are there already are kept.
+
+    Raises
+    ------
+    PopulationMismatch
+        The folder holds parts of something else.
+    """
     _open(path, manifest)
     resumed = 0
-    for number, first in enumerate(range(0, count, people)):
-        size = min(people, count - first)
+    for number, first in enumerate(range(0, manifest.count, manifest.chunk)):
+        size = min(manifest.chunk, manifest.count - first)
         part = path / f"part-{number:05d}.parquet"
         if part.exists():
             resumed += size
         else:
-            _write(part, _part(protocol(scenario, count=size, seed=seed, first=first), first, names, wanted, engine))
+            _write(part, made(first, size))
         if report:
-            report(Progress(first + size, count, resumed))
-    return manifest
+            report(Progress(first + size, manifest.count, resumed))
+
+
+def manifest_in(path: Path) -> Manifest | None:
+    """Return what the parts of a folder are parts of; None where nothing tells."""
+    try:
+        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def empty(path: Path) -> None:
+    """Remove the parts of a folder and what they are parts of; nothing else."""
+    for file in (*path.glob("part-*.parquet"), path / MANIFEST):
+        file.unlink(missing_ok=True)
+
+
+def read_parts(path: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """Return the columns of all parts of a folder, in order; a value that does not exist is NaN."""
+    import duckdb  # noqa: PLC0415
+
+    names = ", ".join(map(_quoted, manifest.columns))
+    parts = f"read_parquet({_text(path / 'part-*.parquet')}, filename = true)"
+    with duckdb.connect(config=_CALM) as connection:
+        found = connection.execute(f"SELECT {names} FROM {parts} ORDER BY filename, file_row_number").fetchnumpy()  # noqa: S608
+    return {name: np.ma.filled(column, np.nan) if np.ma.isMaskedArray(column) else column
+            for name, column in found.items()}  # fmt: skip
 
 
 def _usual_chunk(scenario: Scenario, count: int, seed: int) -> int:
@@ -161,7 +207,8 @@ def _usual_chunk(scenario: Scenario, count: int, seed: int) -> int:
     return int(min(max(fitting // 8 * 8, 8), MOST, max(count, 1)))
 
 
-def _manifest(scenario: Scenario, *, count: int, seed: int, chunk: int, names: tuple[str, ...]) -> Manifest:
+def manifest_of(scenario: Scenario, *, count: int, seed: int, chunk: int, names: tuple[str, ...]) -> Manifest:
+    """Return what the parts of such a population are parts of."""
     here = Path(__file__).parent
     body = blake2b(f"{model().hash}|{edition()}".encode(), digest_size=8)
     for name in DATA:
@@ -182,11 +229,7 @@ def _open(path: Path, manifest: Manifest) -> None:
     file = path / MANIFEST
     path.mkdir(parents=True, exist_ok=True)
     if file.exists():
-        try:
-            there = msgspec.json.decode(file.read_bytes(), type=Manifest)
-        except msgspec.MsgspecError:
-            there = None
-        if there != manifest:
+        if manifest_in(path) != manifest:
             raise PopulationMismatch(path.name, "holds another population.", "Name another folder, or give --force.")
     elif any(path.glob("part-*.parquet")):
         raise PopulationMismatch(path.name, "holds parts without a manifest.", "Name another folder, or give --force.")

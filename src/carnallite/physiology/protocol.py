@@ -108,7 +108,14 @@ class Protocol:
     held: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def protocol(scenario: Scenario, *, count: int = 1, seed: int | None = None, first: int = 0) -> Protocol:
+def protocol(
+    scenario: Scenario,
+    *,
+    count: int = 1,
+    seed: int | None = None,
+    first: int = 0,
+    having: Mapping[str, Numbers] | None = None,
+) -> Protocol:
     """Return what a scenario means for a number of people.
 
     Parameters
@@ -119,13 +126,16 @@ def protocol(scenario: Scenario, *, count: int = 1, seed: int | None = None, fir
         Draw people who differ; without it all are the typical person.
     first : int
         Number of the first person: person 7 is the same whoever else is drawn.
+    having : mapping of str to array [person], optional
+        How strongly each person has an act of the scenario, by its place such as ``cause[3]``: 0 is not at all. It is
+        then not drawn by its share.
 
     Raises
     ------
     ScenarioError
         A name, a unit or a time in it means nothing; says where.
     """
-    return _Compiler(scenario, Crowd(scenario, count, seed, first), span(scenario)).protocol()
+    return _Compiler(scenario, Crowd(scenario, count, seed, first), span(scenario), having or {}).protocol()
 
 
 @dataclass
@@ -133,6 +143,7 @@ class _Compiler:
     scenario: Scenario
     crowd: Crowd
     span: Span
+    having: Mapping[str, Numbers]
     notes: list[str] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
 
@@ -243,6 +254,8 @@ class _Compiler:
 
     def has(self, act: Act, where: str) -> Numbers:
         """Return 1 for each person who has it, else 0."""
+        if where in self.having:
+            return self.having[where]
         if not 0 <= act.share <= 1:
             raise ScenarioError(f"{where}.share", f"{act.share:g} is no share.", "Write a number from 0 to 1.")
         if act.share < 1 and self.crowd.seed is None:

@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.set_defaults(run=_assess)
     _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
     _add_validate(commands.add_parser("validate", help="the body against published observations"))
+    _add_library(commands.add_parser("library", help="the virtual patients that stand for a patient"))
     explain = commands.add_parser("explain", help="what an id means, its sources and its status")
     explain.add_argument("id", metavar="ID", nargs="?")
     explain.add_argument("--list", action="store_true", help="print all ids")
@@ -131,6 +132,19 @@ def _people(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no number of people; write it like 1000")
     return int(text)
+
+
+def _add_library(library: argparse.ArgumentParser) -> None:
+    actions = library.add_subparsers(metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="simulate them, or go on with a build that was stopped")
+    build.add_argument("-n", "--count", metavar="N", type=_people, default=100_000, help="how many; 100,000")
+    build.add_argument("--seed", metavar="S", type=int, default=1, help="with which they are drawn; 1")
+    build.add_argument("--force", action="store_true", help="begin anew, whatever is there")
+    build.set_defaults(run=_library_build)
+    info = actions.add_parser("info", help="what a library holds")
+    info.set_defaults(run=_library_info)
+    for action in (build, info):
+        action.add_argument("--at", metavar="DIR", type=Path, help="its folder; by default one of your cache")
 
 
 def _add_validate(validate: argparse.ArgumentParser) -> None:
@@ -230,6 +244,18 @@ def _validate(options: argparse.Namespace) -> int:
             sys.stderr.write(f"written: {file}\n")
     sys.stdout.write(validate.render(result, json=options.json))
     return OK
+
+
+def _library_build(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.library import built  # noqa: PLC0415  (start-up stays fast)
+
+    return built(options)
+
+
+def _library_info(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.library import informed  # noqa: PLC0415
+
+    return informed(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

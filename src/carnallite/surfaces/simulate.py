@@ -7,8 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from carnallite.physiology.protocol import protocol
 from carnallite.physiology.scenario import parse, refined, text_of
 from carnallite.physiology.simulate import OUTPUTS, balance_error, pools, run
 from carnallite.quantity import analyte
+from carnallite.surfaces.progress import Teller
 from carnallite.surfaces.table import TESTS, told, told_of_many
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from carnallite.physiology.simulate import Trajectories
 
 OK, USAGE, STOPPED = 0, 2, 130
-PATIENCE = 2.0  # [s] before progress is told
-EVERY = 0.5  # [s]
 
 
 def command(options: argparse.Namespace) -> int:
@@ -166,9 +164,9 @@ def _many(options: argparse.Namespace, scenario: Scenario, given: Protocol) -> i
     with tempfile.TemporaryDirectory(prefix="carnallite-") as spare:
         folder = options.parquet or Path(spare)
         if options.parquet and options.force and folder.is_dir():
-            _empty(folder)
+            population.empty(folder)
         names = tuple(dict.fromkeys((*(_outputs(options, scenario) or ()), *TESTS)))
-        teller = _Teller()
+        teller = Teller()
         try:
             manifest = population.stream(
                 scenario, options.people, options.seed or 0, folder, outputs=names, engine=options.engine,
@@ -210,38 +208,3 @@ def _summary_rows(name: str, rows: Any) -> dict[str, Any]:
     keys = ("mean", "sd", "p5", "p25", "p50", "p75", "p95")
     numbers = {key: [None if np.isnan(v) else float(v) for v in row] for key, row in zip(keys, rows, strict=True)}
     return {"unit": unit_of(name), **numbers}
-
-
-def _empty(folder: Path) -> None:
-    for part in (*folder.glob("part-*.parquet"), folder / population.MANIFEST):
-        part.unlink(missing_ok=True)
-
-
-class _Teller:
-    """Tells how a long run goes: after two seconds, with rate and remaining time."""
-
-    def __init__(self) -> None:
-        self.began = self.last = time.monotonic()
-        self.done = 0
-        self.is_told = False
-
-    def tell(self, progress: population.Progress) -> None:
-        self.done = progress.done
-        now = time.monotonic()
-        if now - self.began < PATIENCE or (now - self.last < EVERY and progress.done < progress.total):
-            return
-        self.last = now
-        rate = (progress.done - progress.resumed) / (now - self.began)
-        left = (progress.total - progress.done) / rate if rate else 0.0
-        line = f"{progress.done:,} of {progress.total:,} people, {rate:,.0f}/s, {left:.0f} s left"
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{line}\x1b[K")
-        else:
-            sys.stderr.write(f"{line}\n")
-        self.is_told = True
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self.is_told and sys.stderr.isatty():
-            with suppress(OSError):
-                sys.stderr.write("\n")

@@ -1,0 +1,70 @@
+"""How well members explain the results of a patient: heavy tails, results as intervals, missing ones left out."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr
+
+from carnallite import datafile
+from carnallite.quantity import Cited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+TAILS = 4  # degrees of freedom of the distribution of errors
+NARROW = 0.2  # a result is an interval of at least so many standard deviations: it was rounded
+
+
+class Error(Cited, frozen=True, kw_only=True):
+    """How far a result may lie from what a member shows."""
+
+    spread: float  # SD of the logarithm
+
+
+class Errors(datafile.Item, frozen=True, kw_only=True):
+    """The content of ``errors.toml``."""
+
+    about: str
+    tests: dict[str, Error]
+
+
+@cache
+def errors() -> dict[str, Error]:
+    """Return the error of every test that is used as evidence."""
+    return datafile.read(Path(__file__).with_name("errors.toml"), Errors).tests
+
+
+def likelihood(results: Mapping[str, tuple[float, float]], shown: Mapping[str, Numbers]) -> Numbers:
+    """Return the logarithm of the chance of all results for each member, relative to none; NaN in the dead.
+
+    Parameters
+    ----------
+    results : mapping of test to (low, high)
+        In canonical units; either may be infinite, which is a result below or above a limit.
+    shown : mapping of test to array [member]
+    """
+    total: Numbers = np.zeros(len(next(iter(shown.values()))))
+    for test, (low, high) in results.items():
+        total = total + chance(test, low, high, shown[test])
+    return total
+
+
+def chance(test: str, low: float, high: float, shown: Numbers) -> Numbers:
+    """Return the logarithm of the chance of one result for each member."""
+    spread = errors()[test].spread
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = np.log(shown)
+        upper = (np.log(high) - centre) / spread + NARROW / 2
+        lower = (np.log(low) - centre) / spread - NARROW / 2 if low > 0 else np.full_like(centre, -np.inf)
+    flip = lower > 0  # the far tail keeps its digits on the lower side
+    found = np.where(flip, stdtr(TAILS, -lower) - stdtr(TAILS, -upper), stdtr(TAILS, upper) - stdtr(TAILS, lower))
+    logarithm: Numbers = np.log(np.maximum(found, 1e-300))
+    return np.where(np.isnan(shown), np.nan, logarithm)
