@@ -13,8 +13,6 @@ import pytest
 
 import carnallite
 from carnallite.assessment.check import expressions, faults
-from carnallite.assessment.columns import Columns, evaluate
-from carnallite.assessment.facts import Facts
 from carnallite.knowledge import effects, find, knowledge
 from carnallite.knowledge.load import load
 from carnallite.physiology.load import model
@@ -42,28 +40,14 @@ def test_every_folder_is_a_kind() -> None:
 def test_every_expression_can_be_evaluated() -> None:
     nobody = Timeline(patient=Patient(), index=datetime(2020, 1, 1, tzinfo=UTC))
     assert not faults(nobody)
-    columns = Columns([Facts(nobody)])
-    for _, text in asked_of_frequencies():
-        if text:
-            evaluate(text, columns)
-
-
-def asked_of_frequencies() -> Iterator[tuple[str, str]]:
-    """Yield every expression by which a setting, a form or a pair is chosen."""
-    known = knowledge()
-    for setting in known.settings.values():
-        yield f"settings/{setting.id}.toml", setting.when
-    for pair in known.pairs.values():
-        yield f"pairs/{pair.id}.toml", pair.told_when
-    for cause in known.causes.values():
-        yield from ((f"causes/{cause.id}.toml", entry.when) for entry in cause.severity)
 
 
 def test_a_form_is_told_by_the_record_and_not_by_results_that_the_body_explains() -> None:
     told = {"body_mass_index", "stoma_output_24h", "digoxin_level"}
-    for file, text in asked_of_frequencies():
-        if file.startswith("causes/"):
-            assert not set(re.findall(r"\w+", text)) & (set(analytes()) - told | set(knowledge().findings)), file
+    for cause in knowledge().causes.values():
+        for entry in cause.severity:
+            asked = set(re.findall(r"\w+", entry.when))
+            assert not asked & (set(analytes()) - told | set(knowledge().findings)), cause.id
 
 
 @pytest.mark.parametrize("id", [cause.id for cause in knowledge().causes.values() if len(effects(cause)) > 1])
@@ -121,7 +105,7 @@ def _sources(value: Any) -> Iterator[str]:
 def test_every_finding_and_threshold_is_used() -> None:
     known = knowledge()
     code = "\n".join(path.read_text("utf-8") for path in KNOWLEDGE.parent.rglob("*.py"))
-    texts = [text for _, text in (*expressions(), *asked_of_frequencies())]
+    texts = [text for _, text in expressions()]
     texts += [f"{formula.expr} {formula.valid_when}" for formula in known.formulas.values()]
     named = set(re.findall(r"\w+", " ".join(texts))) | set(re.findall(r'"(\w+)"', code))
     named |= {clue.finding for cause in known.causes.values() for clue in cause.clues}

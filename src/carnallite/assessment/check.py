@@ -25,6 +25,13 @@ def expressions() -> Iterator[tuple[str, str]]:
         for item in getattr(known, kind).values():
             for prior in item.priors:
                 yield f"{kind}/{item.id}.toml", prior.when
+    for cause in known.causes.values():
+        for severity in cause.severity:
+            yield f"causes/{cause.id}.toml", severity.when
+    for setting in known.settings.values():
+        yield f"settings/{setting.id}.toml", setting.when
+    for pair in known.pairs.values():
+        yield f"pairs/{pair.id}.toml", pair.told_when
     for rule in known.rules.values():
         yield f"rules/{rule.id}.toml", rule.when
         yield f"rules/{rule.id}.toml", rule.asks_when
