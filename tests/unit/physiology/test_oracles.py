@@ -48,5 +48,7 @@ def test_default_tolerance_keeps_every_state_within_what_is_promised(works: list
 def test_libroadrunner_agrees_with_the_kernel(works: list[Workload]) -> None:
     pytest.importorskip("roadrunner")
     pytest.importorskip("libsbml")
-    chosen = works[:CHECKED_ELSEWHERE]
-    assert max(errors(theirs(work), work.solve(1e-9).states).max() for work in chosen) <= WITHIN
+    for work in works[:CHECKED_ELSEWHERE]:
+        found = theirs(work)
+        assert found is not None
+        assert errors(found, work.solve(1e-9).states).max() <= WITHIN
