@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BUILT = HERE / "built"
+CACHE = Path.home() / ".cache" / "carnallite"
 
 
 @cache
@@ -69,7 +70,7 @@ def fingerprint() -> str:
 
 def _folders() -> Iterator[Path]:
     yield BUILT
-    yield Path.home() / ".cache" / "carnallite"
+    yield CACHE
 
 
 def _writable(folder: Path) -> bool:

@@ -197,8 +197,13 @@ def read_parts(path: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
     parts = f"read_parquet({_text(path / 'part-*.parquet')}, filename = true)"
     with duckdb.connect(config=_CALM) as connection:
         found = connection.execute(f"SELECT {names} FROM {parts} ORDER BY filename, file_row_number").fetchnumpy()  # noqa: S608
-    return {name: np.ma.filled(column, np.nan) if np.ma.isMaskedArray(column) else column
-            for name, column in found.items()}  # fmt: skip
+    return {name: _filled(column) for name, column in found.items()}
+
+
+def _filled(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a column as DuckDB gives it, with NaN for numbers that do not exist."""
+    known = np.ma.asarray(column)
+    return known.filled(np.nan if known.dtype.kind == "f" else 0)
 
 
 def _usual_chunk(scenario: Scenario, count: int, seed: int) -> int:
@@ -284,8 +289,7 @@ def summary(path: Path) -> Summary:
         def read(part: Path, name: str) -> NDArray[Any]:
             """Return a column of a part [person, sample]; a value that does not exist is NaN."""
             asked = f"SELECT {_quoted(name)} AS value FROM {_text(part)}"  # noqa: S608  (rows are in order)
-            column = np.ma.asarray(connection.execute(asked).fetchnumpy()["value"])
-            return column.filled(np.nan if column.dtype.kind == "f" else 0).reshape(-1, samples)
+            return _filled(connection.execute(asked).fetchnumpy()["value"]).reshape(-1, samples)
 
         time = read(parts[0], "time_h")[0].astype(float)
         shown = [read(part, "status")[:, 0] <= Status.STEADY for part in parts]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from carnallite.assessment.cloud import build, causes, find, forms
 from carnallite.assessment.cloud.members import MOST
-from carnallite.physiology import population
+from carnallite.physiology import engine, population
 from carnallite.surfaces.progress import Teller
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.cloud import Library
 
 OK, STOPPED = 0, 130
-PLACE = Path.home() / ".cache" / "carnallite" / "library"
+PLACE = engine.CACHE / "library"
 SHOWN = ("serum_magnesium", "serum_potassium", "serum_calcium", "serum_bicarbonate", "egfr")
 
 

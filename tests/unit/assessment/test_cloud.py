@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
-from carnallite.assessment.cloud import LibraryMismatch, build, draw, find, forms
-from carnallite.assessment.cloud.around import Person, around
+from carnallite.assessment.cloud import ANYBODY, LibraryMismatch, build, draw, find, forms
+from carnallite.assessment.cloud.around import around
 from carnallite.assessment.cloud.library import simulated
 from carnallite.assessment.cloud.members import MOST, NONE, OF_SIZE, causes, drawn_chance
 from carnallite.assessment.cloud.weigh import chance, errors, likelihood
@@ -93,11 +94,12 @@ def test_libraries_are_not_mixed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_members_around_a_patient_have_the_causes_that_are_asked_about() -> None:
-    found = around(Person(is_male=False, age=60, weight=55), [(), ("gitelman",)], each=8)
+    woman = msgspec.structs.replace(ANYBODY, women=1.0, age=60.0, weight="55 kg")
+    found = around(woman, [(), ("gitelman",)], each=8)
     healthy, sick = (np.nanmedian(found.shown["serum_potassium"][found.of == number]) for number in (0, 1))
     assert healthy == pytest.approx(4.2, abs=0.2)
     assert sick < 3.6
-    again = around(Person(is_male=False, age=60, weight=55), [(), ("gitelman",)], each=8)
+    again = around(woman, [(), ("gitelman",)], each=8)
     assert np.array_equal(found.shown["serum_potassium"], again.shown["serum_potassium"], equal_nan=True)
 
 

@@ -1,6 +1,6 @@
 """The cloud: virtual patients, drawn and simulated once, who stand for a patient as far as they explain the record."""
 
-from carnallite.assessment.cloud.library import Library, LibraryMismatch, build, find
+from carnallite.assessment.cloud.library import ANYBODY, Library, LibraryMismatch, build, find
 from carnallite.assessment.cloud.members import Form, Members, causes, draw, forms
 
-__all__ = ["Form", "Library", "LibraryMismatch", "Members", "build", "causes", "draw", "find", "forms"]
+__all__ = ["ANYBODY", "Form", "Library", "LibraryMismatch", "Members", "build", "causes", "draw", "find", "forms"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.assessment.cloud.members import MOST, TIMES, Members, causes, draw, forms, since
+from carnallite.assessment.cloud.members import MOST, NONE, TIMES, Members, causes, draw, forms
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import population
 from carnallite.physiology.crowd import constant
@@ -20,7 +20,7 @@ from carnallite.physiology.scenario import Act, Person, Sampling, Scenario, Spre
 from carnallite.physiology.simulate import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -37,6 +37,14 @@ TESTS = (
     "urine_potassium_24h", "urine_calcium_24h", "urine_sodium_24h", "urine_volume_24h",
 )  # fmt: skip
 BODY = ("kidney.gfr", "aldosterone.renin", "water.extracellular", "magnesium.deficit", "potassium.deficit")
+SIZE = ("male", "age", "weight")
+FORMS = tuple(f"form_{place}" for place in range(MOST))
+COLUMNS = ("since_h", *FORMS, *SIZE, *TESTS, *BODY, "egfr")
+ANYBODY = Person(
+    women=0.5,
+    age=Spread(mean="60 a", sd="18 a", low="18 a", high="95 a"),
+    weight=Spread(mean="75 kg", sd="16 kg", low="40 kg", high="140 kg"),
+)
 
 
 class LibraryMismatch(CarnalliteError):
@@ -65,58 +73,54 @@ class Library:
 
 
 @cache
-def scene(hours: float, is_male: bool | None = None, age: float | None = None, weight: float | None = None) -> Scenario:
+def scene(hours: float, person: Person = ANYBODY) -> Scenario:
     """Return what all members have in common who are looked at after so many hours."""
     return Scenario(
         title="Library",
         length=f"{hours:g} h",
-        person=Person(
-            women=0.5 if is_male is None else float(not is_male),
-            age=Spread(mean="60 a", sd="18 a", low="18 a", high="95 a") if age is None else age,
-            weight=Spread(mean="75 kg", sd="16 kg", low="40 kg", high="140 kg") if weight is None else f"{weight} kg",
-        ),
+        person=person,
         sampling=Sampling(at=(f"{hours - DAY:g} h", f"{hours:g} h")),
     )
 
 
 def seen(
-    scenario: Scenario, having: Mapping[int, Numbers], *, count: int, seed: int, first: int
+    scenario: Scenario, form: NDArray[np.int64], *, seed: int, first: int
 ) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
     """Return people with some forms of causes, and what they show at the end.
 
     Parameters
     ----------
-    having : mapping of int to array [member]
-        How strongly each has a form, by the number of the form.
+    form : array [member, place]
+        Numbers of forms; NONE is none.
+    first : int
+        Number of the first member; the others follow.
     """
-    acts = tuple(Act(id=forms()[row].cause, phenotype=forms()[row].phenotype) for row in having)
-    strengths = {f"cause[{place}]": values for place, values in enumerate(having.values())}
+    rows = np.unique(form[form != NONE])
+    acts = tuple(Act(id=forms()[row].cause, phenotype=forms()[row].phenotype) for row in rows)
+    having = {f"cause[{place}]": (form == row).any(axis=1).astype(float) for place, row in enumerate(rows)}
     acting = msgspec.structs.replace(scenario, cause=acts)
-    given = protocol(acting, count=count, seed=seed, first=first, having=strengths)
+    given = protocol(acting, count=len(form), seed=seed, first=first, having=having)
     names = (*TESTS, *BODY)
     course = run(given, population.needed(names))
     shown = {name: values[:, -1] for name, values in population.columns(course, names).items()}
     per_size = shown["kidney.gfr"] / constant(given.people, "person.size")  # [L/h] of the reference person
     shown["egfr"] = per_size * (1000 / 60)  # [mL/min]
-    people = {name: constant(given.people, f"person.{name}") for name in ("male", "age", "weight")}
+    people = {name: constant(given.people, f"person.{name}") for name in SIZE}
     return people, shown
 
 
 def simulated(members: Members, seed: int) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
     """Return people and what they show; the numbers must follow each other and share one time."""
-    first, count, hours = int(members.number[0]), len(members.number), float(members.since[0])
-    rows = (int(row) for row in np.unique(members.form[members.form >= 0]))
-    having = {row: (members.form == row).any(axis=1).astype(float) for row in rows}
-    return seen(scene(hours), having, count=count, seed=seed, first=first)
+    return seen(scene(float(members.since[0])), members.form, seed=seed, first=int(members.number[0]))
 
 
-def manifest(count: int, seed: int, columns: tuple[str, ...]) -> population.Manifest:
+def manifest(count: int, seed: int) -> population.Manifest:
     """Return what a library is known by: model, knowledge, how its members are drawn and looked at, and the seed."""
     design = blake2b(digest_size=8)
     for name in ("members.py", "library.py"):
         design.update(Path(__file__).with_name(name).read_bytes())
     drawn = msgspec.structs.replace(scene(TIMES[-1]), about=design.hexdigest())
-    return population.manifest_of(drawn, count=count, seed=seed, chunk=CHUNK, names=columns)
+    return population.manifest_of(drawn, count=count, seed=seed, chunk=CHUNK, names=COLUMNS)
 
 
 def build(
@@ -129,8 +133,7 @@ def build(
     PopulationMismatch
         The folder holds another library, or something else.
     """
-    columns = ("since_h", *(f"form_{place}" for place in range(MOST)), "male", "age", "weight", *TESTS, *BODY, "egfr")
-    made = manifest(count, seed, columns)
+    made = manifest(count, seed)
     population.write_parts(path, made, lambda first, size: _part(seed, first, size), report)
     return made
 
@@ -143,7 +146,7 @@ def _part(seed: int, first: int, size: int) -> dict[str, NDArray[np.generic]]:
         people, shown = simulated(members.some(rows), seed)
         tables.append(people | shown)
     table: dict[str, NDArray[np.generic]] = {"since_h": members.since.astype(np.float32)}
-    table |= {f"form_{place}": members.form[:, place].astype(np.int16) for place in range(MOST)}
+    table |= {name: members.form[:, place].astype(np.int16) for place, name in enumerate(FORMS)}
     return table | {name: np.concatenate([one[name] for one in tables]).astype(np.float32) for name in tables[0]}
 
 
@@ -158,15 +161,14 @@ def find(path: Path) -> Library:
     there = population.manifest_in(path)
     if there is None:
         raise LibraryMismatch(path.name, "holds no library.", "Build one with `carnallite library build`.")
-    if there != manifest(there.count, there.seed, there.columns):
+    if there != manifest(there.count, there.seed):
         raise LibraryMismatch(path.name, "was made by another model or other knowledge.", "Build it again.")
     table = population.read_parts(path, there)
     number = np.arange(len(table["since_h"]))
     if len(number) != there.count:
         raise LibraryMismatch(path.name, f"has {len(number)} of {there.count} members.", "Go on with the build.")
-    form = np.stack([table.pop(f"form_{place}") for place in range(MOST)], axis=1).astype(np.int64)
-    cause = np.array([*(causes().index(one.cause) for one in forms()), -1])
-    members = Members(number, cause[form], form, since(number))
-    table.pop("since_h")
-    people = {name: table.pop(name) for name in ("male", "age", "weight")}
+    form = np.stack([table.pop(name) for name in FORMS], axis=1).astype(np.int64)
+    cause = np.array([*(causes().index(one.cause) for one in forms()), NONE])
+    members = Members(number, cause[form], form, table.pop("since_h").astype(float))
+    people = {name: table.pop(name) for name in SIZE}
     return Library(members, people, table)

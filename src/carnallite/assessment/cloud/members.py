@@ -7,7 +7,7 @@ the chance with which a set was drawn in the weights.
 from __future__ import annotations
 
 from functools import cache
-from itertools import permutations
+from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -71,6 +71,12 @@ def causes() -> tuple[str, ...]:
     return tuple(dict.fromkeys(form.cause for form in forms()))
 
 
+@cache
+def forms_of(cause: str) -> NDArray[np.int64]:
+    """Return the numbers of the forms of a cause."""
+    return np.array([row for row, form in enumerate(forms()) if form.cause == cause])
+
+
 def draw(seed: int, first: int, count: int) -> Members:
     """Return members by their numbers, from `first` on.
 
@@ -89,10 +95,15 @@ def draw(seed: int, first: int, count: int) -> Members:
     acting[acting == len(causes())] = NONE
     form = np.full_like(acting, NONE)
     for row, id in enumerate(causes()):
-        own = np.array([one for one, known in enumerate(forms()) if known.cause == id])
-        chosen = own[(chance(f"{id}.form") * len(own)).astype(int)]
-        form = np.where(acting == row, chosen[:, None], form)
+        form = np.where(acting == row, chosen_form(id, chance(f"{id}.form"))[:, None], form)
     return Members(number, acting, form, since(number))
+
+
+def chosen_form(cause: str, chance: Numbers) -> NDArray[np.int64]:
+    """Return the number of a form of a cause for each of some chances; each form is as likely as any other."""
+    own = forms_of(cause)
+    chosen: NDArray[np.int64] = own[(chance * len(own)).astype(int)]
+    return chosen
 
 
 def since(number: NDArray[np.int64]) -> Numbers:
@@ -108,6 +119,4 @@ def drawn_chance(size: int) -> float:
     >>> round(drawn_chance(0), 2)
     0.06
     """
-    ways = len(list(permutations(range(size))))
-    places = float(np.prod([len(causes()) - place for place in range(size)]))
-    return OF_SIZE[size] * ways / places
+    return OF_SIZE[size] / comb(len(causes()), size)
