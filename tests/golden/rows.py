@@ -94,13 +94,16 @@ def _floors() -> dict[str, Any]:
 
 def tolerance(measure: Measure) -> float:
     """Return the largest of 5 %, the floor of the kind of quantity and half of the last printed digit."""
+    least = floor(measure.kind, measure.model)
+    return max(float(_floors()["tolerance"]) * abs(measure.model), least, measure.printed_to / 2)
+
+
+def floor(kind: str, value: float) -> float:
+    """Return the least difference from a value that counts, by the kind of quantity."""
     known = _floors()
-    size = abs(measure.model)
-    if measure.kind in known["absolute"]:
-        floor = float(known["absolute"][measure.kind])
-    else:
-        floor = float(known["relative"][measure.kind]) * size
-    return max(float(known["tolerance"]) * size, floor, measure.printed_to / 2)
+    if kind in known["absolute"]:
+        return float(known["absolute"][kind])
+    return float(known["relative"][kind]) * abs(value)
 
 
 @cache

@@ -11,6 +11,7 @@ import pytest
 
 from carnallite.knowledge import knowledge
 from carnallite.physiology import Scenario, simulate
+from carnallite.physiology.timing import hours
 from golden.rows import balance, seen
 
 COURSES = sorted((Path(__file__).parent / "courses").glob("*.toml"))
@@ -42,11 +43,6 @@ def course(path: Path) -> Course:
     return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Course)
 
 
-def hours(text: str) -> float:
-    number, unit = text.split()
-    return float(number) * {"d": 24.0, "h": 1.0}[unit]
-
-
 @pytest.mark.parametrize("path", COURSES, ids=lambda path: path.stem)
 def test_a_course_is_as_expected(path: Path) -> None:
     expected = course(path)
@@ -55,9 +51,9 @@ def test_a_course_is_as_expected(path: Path) -> None:
     assert not found.status.any()
     for one in expected.measure:
         assert one.source in knowledge().references
-        value = float(found.at(hours(one.at), one.of)[0])
+        value = float(found.at(hours(one.at, "at"), one.of)[0])
         if one.how != "at":
-            before = float(found.at(hours(one.start), one.of)[0])
+            before = float(found.at(hours(one.start, "from"), one.of)[0])
             value = value - before if one.how == "change" else value / before
         low, high = one.between
         assert low <= value <= high, f"{one.what}: {value:.4g}"

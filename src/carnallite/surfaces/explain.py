@@ -37,7 +37,7 @@ _SINGULAR = {
     "analytes": "analyte",
 }
 _TITLE = {"id", "name", "claim", "citation"}
-_ON_BODY = set(Acting.__struct_fields__) - _TITLE
+_ON_BODY = (set(Acting.__struct_fields__) | {"severity"}) - _TITLE
 _WARNING = {
     "contested": "CONTESTED: sources disagree; not advice.",
     "contradicted": "CONTRADICTED by the evidence; never advice.",
@@ -133,8 +133,8 @@ def _item(item: Any) -> Iterator[str]:
     if not isinstance(item, Acting):
         yield from _fields(item, skip=_TITLE)
         return
-    lists = {name for name in item.__struct_fields__ if _is_list(getattr(item, name))} - _ON_BODY - {"severity"}
-    yield from _fields(item, skip=_TITLE | _ON_BODY | lists | {"severity"})
+    lists = {name for name in item.__struct_fields__ if _is_list(getattr(item, name))} - _ON_BODY
+    yield from _fields(item, skip=_TITLE | _ON_BODY | lists)
     yield from _on_body(item)
     yield from _severity(item)
     yield from _fields(item, skip=set(item.__struct_fields__) - lists)

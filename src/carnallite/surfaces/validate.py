@@ -19,12 +19,12 @@ from carnallite.physiology.validation import (
     score,
     simulations,
 )
+from carnallite.surfaces.progress import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-PATIENCE = 2.0  # [s] before progress is told
 NAMES = ("validation.md", "validation.json")
 
 

@@ -6,12 +6,14 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
 from carnallite.physiology import Scenario, simulate
+from carnallite.physiology.timing import hours
+from golden import rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 HERE = Path(__file__).parent
-FLOORS = HERE.parents[1] / "golden" / "floors.toml"
 PRECISE = 1e-6  # of a step
 DENSE = 200  # samples of a window whose highest or lowest value is asked for
 ACTING = {"causes": "cause", "factors": "factor", "drugs": "drug", "treatments": "treatment"}
@@ -113,9 +114,9 @@ def _read(path: Path) -> Shown:
 def courses(name: str) -> tuple[Trajectories, Trajectories]:
     """Return the courses of a scenario and of its control."""
     one = shown()[name]
-    times = {"0 d": 0.0, one.scenario.length: _hours(one.scenario.length)}
+    times = {"0 d": 0.0, one.scenario.length: hours(one.scenario.length, "length")}
     for expected in one.expect:
-        start, end = _hours(expected.start), _hours(expected.at or one.scenario.length)
+        start, end = hours(expected.start, "from"), hours(expected.at or one.scenario.length, "at")
         inner = np.linspace(start, end, DENSE if expected.how in {"highest", "lowest"} else 2)
         times |= {f"{time:.9g} h": float(time) for time in inner}
     asked = tuple(sorted(times, key=times.__getitem__))
@@ -134,7 +135,7 @@ def courses(name: str) -> tuple[Trajectories, Trajectories]:
 def seen(name: str, expected: Expectation) -> Seen:
     """Return what is seen of an expectation, and whether it holds."""
     course, control = courses(name)
-    end = _hours(expected.at or shown()[name].scenario.length)
+    end = hours(expected.at or shown()[name].scenario.length, "at")
     value = _reading(course, expected, end)
     if expected.between is not None:
         low, high = expected.between
@@ -149,7 +150,7 @@ def seen(name: str, expected: Expectation) -> Seen:
 
 
 def _reading(course: Trajectories, expected: Expectation, end: float) -> float:
-    series, start = course[expected.of][0], _hours(expected.start)
+    series, start = course[expected.of][0], hours(expected.start, "from")
     if expected.how == "at":
         return float(course.at(end, expected.of)[0])
     if expected.how == "gain":
@@ -158,19 +159,7 @@ def _reading(course: Trajectories, expected: Expectation, end: float) -> float:
     return float(window.max() if expected.how == "highest" else window.min())
 
 
-@cache
-def _floors() -> dict[str, Any]:
-    return tomllib.loads(FLOORS.read_text("utf-8"))
-
-
 def floor(output: str, reference: float) -> float:
     """Return the least difference of an output that counts."""
-    kind, known = KIND.get(output, "other"), _floors()
-    if kind in known["absolute"]:
-        return float(known["absolute"][kind]) * (0.01 if kind in IN_PERCENT else 1.0)
-    return float(known["relative"][kind]) * abs(reference)
-
-
-def _hours(text: str) -> float:
-    number, unit = text.split()
-    return float(number) * {"d": 24.0, "h": 1.0, "min": 1 / 60}[unit]
+    kind = KIND.get(output, "other")
+    return rows.floor(kind, reference) * (0.01 if kind in IN_PERCENT else 1.0)
