@@ -52,4 +52,4 @@ def read(*resources: dict[str, Any], who: dict[str, Any] | None = None, **option
 
 
 def answer(*resources: dict[str, Any], who: dict[str, Any] | None = None, **options: Any) -> Assessment:
-    return assess(read(*resources, who=who, **options))
+    return assess(read(*resources, who=who, **options), depth="cloud")

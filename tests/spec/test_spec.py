@@ -20,7 +20,7 @@ SCENARIOS = sorted(path for path in HERE.rglob("*.toml") if path.parent.name != 
 def test_scenario(path: Path) -> None:
     scenario = tomllib.loads(path.read_text("utf-8"))
     reading = read_sketch(scenario["record"])
-    answer = assess(reading)
+    answer = assess(reading, depth="cloud")
     assert not [issue for issue in reading.issues if issue.code not in {"magnesium_dose_unclear", "decimal_comma"}]
     for expected in scenario["expect"]:
         check(expected, answer)

@@ -89,6 +89,10 @@ class Facts:
                 return one
         return undated
 
+    def results(self, quantity: str) -> tuple[Observation, ...]:
+        """Return every result, in the order of time."""
+        return tuple(self._results.get(quantity, ()))
+
     def value(self, quantity: str) -> Interval:
         """Return the newest result that still informs."""
         return _interval(self.latest(quantity))
@@ -194,13 +198,16 @@ class Facts:
         hours = _limit(_RECENT[self._setting()])
         return PRESENT if _hours(self.timeline.index, one.time) <= hours else ABSENT
 
-    def _setting(self) -> str:
+    def places(self) -> frozenset[str]:
+        """Return in which encounters the index lies."""
         index = self.timeline.index
-        lasting = [one for one in self.timeline.encounters if one.end is None or one.end >= index]
-        settings = {one.setting for one in lasting}
-        if settings & {"ward", "emergency", "intensive care"}:
+        return frozenset(one.setting for one in self.timeline.encounters if one.end is None or one.end >= index)
+
+    def _setting(self) -> str:
+        places = self.places()
+        if places & {"ward", "emergency", "intensive care"}:
             return "ward"
-        return "outpatient" if "outpatient" in settings else "unknown"
+        return "outpatient" if "outpatient" in places else "unknown"
 
     def is_remarked(self, quantity: str, remark: str) -> int:
         """Return whether the newest result carries a remark."""

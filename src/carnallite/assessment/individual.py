@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
+from carnallite.assessment.cloud.fit import fitted
+from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.why import reasons
+from carnallite.assessment.cloud.words import balance_of, fit_of, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, unexplained
@@ -27,16 +31,20 @@ from carnallite.assessment.values import (
     States,
 )
 from carnallite.knowledge import edition, knowledge
+from carnallite.physiology.load import model
 from carnallite.quantity import analyte
 from carnallite.record import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from carnallite.assessment.cloud.judge import Cloud
     from carnallite.assessment.infer import Posterior
+    from carnallite.assessment.values import Balance, IndividualFit
     from carnallite.knowledge import Clue
     from carnallite.record import Reading
 
+Depth = Literal["findings", "cloud", "fit"]
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
@@ -49,8 +57,14 @@ _STATES: dict[str, tuple[str, str]] = {
 }
 
 
-def assess(reading: Reading, *, version: str = "") -> Assessment:
+def assess(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Assessment:
     """Return what is wrong, unsafe, likely, and worth measuring, for one patient.
+
+    Parameters
+    ----------
+    depth : "findings", "cloud" or "fit"
+        What the causes rest on: cited findings alone; virtual patients as well; or also the patient's own history, with
+        the share of each cause and factor. The probabilities of "cloud" and "fit" are the same.
 
     Examples
     --------
@@ -58,10 +72,10 @@ def assess(reading: Reading, *, version: str = "") -> Assessment:
     >>> assess(read_record("bundle.json")).states.magnesium  # doctest: +SKIP
     'low'
     """
-    return assess_all([reading], version=version)[0]
+    return assess_all([reading], version=version, depth=depth)[0]
 
 
-def assess_all(readings: Sequence[Reading], *, version: str = "") -> list[Assessment]:
+def assess_all(readings: Sequence[Reading], *, version: str = "", depth: Depth = "fit") -> list[Assessment]:
     """Return the assessment of every reading; nobody's depends on the others.
 
     Raises
@@ -70,22 +84,35 @@ def assess_all(readings: Sequence[Reading], *, version: str = "") -> list[Assess
         An expression of a data file is wrong.
     """
     everybody = panel(reading.timeline for reading in readings)
-    return [_assessment(reading, everybody, row, version) for row, reading in enumerate(readings)]
+    return [_assessment(reading, everybody, row, version, depth) for row, reading in enumerate(readings)]
 
 
-def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> Assessment:
+def _assessment(reading: Reading, everybody: Panel, row: int, version: str, depth: Depth) -> Assessment:
     timeline = reading.timeline
-    columns, posterior = everybody.columns, everybody.posterior
+    columns = everybody.columns
     states = {ion: _state(ion, columns, row) for ion in _STATES}
     alerts = _alerts(everybody, row)
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
+    why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
+    cloud = None
+    if not why_not:
+        posterior, cloud = judge(columns, everybody.posterior, row)
+        everybody = msgspec.structs.replace(everybody, posterior=posterior)
+    posterior = everybody.posterior
     causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)
     if withheld:
         what = "The causes are not ranked while the sample is in doubt."
         issues.append(Issue("ranking_withheld", "assessment", what, "Repeat the sample."))
+    elif why_not and is_disordered and depth != "findings":
+        what = f"Not simulated: {why_not}."
+        issues.append(Issue("not_simulated", "assessment", what, "Read the causes as what cited findings say."))
     tests = next_tests(columns, posterior, row)
+    factors = _factors(everybody, row)
+    balance, fit = None, None
+    if cloud is not None and depth == "fit":
+        balance, fit, causes, factors = _fitted(cloud, columns.people[row], states, causes, factors)
     return Assessment(
         schema=SCHEMA,
         index=timeline.index,
@@ -94,10 +121,10 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
         unsafe=alerts["unsafe"],
         samples=alerts["sample"],
         causes=causes,
-        factors=_factors(everybody, row),
+        factors=factors,
         joint=() if withheld else _joint(posterior, row),
-        balance=None,
-        fit=None,
+        balance=balance,
+        fit=fit,
         plans=(),
         forecast=None,
         magnesium_explains=_explained(everybody, row, states),
@@ -107,10 +134,42 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str) -> A
         issues=tuple(issues),
         results=results(columns, row),
         provenance=Provenance(
-            version=version, model=None, library=None, record=f"sha256:{timeline.digest}" if timeline.digest else "",
+            version=version, model=None if cloud is None else model().hash, library=None,
+            record=f"sha256:{timeline.digest}" if timeline.digest else "",
             knowledge=f"{edition()} ({len(knowledge().causes)} causes, {len(knowledge().statements)} statements)",
         ),
     )  # fmt: skip
+
+
+def _why_not(columns: Columns, row: int, depth: Depth, *, is_disordered: bool, withheld: bool) -> str:
+    """Return why nothing is simulated; empty if it is."""
+    if depth == "findings":
+        return "it was not asked for"
+    if withheld:
+        return "the sample is in doubt"
+    return why_not(columns, row) if is_disordered else "nothing is out of range"
+
+
+def _fitted(
+    cloud: Cloud,
+    person: Facts,
+    states: dict[str, State],
+    causes: tuple[RankedCause, ...],
+    factors: tuple[RankedFactor, ...],
+) -> tuple[Balance | None, IndividualFit | None, tuple[RankedCause, ...], tuple[RankedFactor, ...]]:
+    """Return balance, fit, and causes and factors with their shares."""
+    fit = fitted(cloud, person)
+    if fit is None:
+        return None, None, causes, factors
+    why = reasons(fit, [one.id for one in factors]) if fit.holds() else None
+    off = (states["potassium"] in {"low", "high"}, states["calcium"] in {"low", "high"})
+    value = fit_of(cloud, fit, why, disordered=off, magnesium_low=states["magnesium"] == "low")
+    if why is None:
+        return None, value, causes, factors
+    share = {(one.kind, one.id): share_of(one) for one in why.changes}
+    with_share = tuple(msgspec.structs.replace(one, share=share.get(("cause", one.id))) for one in causes)
+    also = tuple(msgspec.structs.replace(one, share=share.get(("factor", one.id))) for one in factors)
+    return balance_of(why), value, with_share, also
 
 
 def _state(ion: str, columns: Columns, row: int) -> State:

@@ -1,8 +1,10 @@
 """Which sets of causes explain a record, and how probable each is.
 
-Every cause may act or not. Its prior odds come from what the record says about exposure; a finding is present if
-a cause that acts produces it, or anyway (the background), each on its own: a noisy-or network. The posterior is
-computed over all sets of the ten most promising causes, so causes compete and join as they do in people.
+Every cause may act or not. Its prior odds come from what the record says about exposure, or from how common it is
+where the patient was seen; pairs of causes that go together do so without being commoner. A finding is present if a
+cause that acts produces it, or anyway (the background), each on its own: a noisy-or network. The posterior is computed
+over all sets of the ten most promising causes, so causes compete and join as they do in people. What the body can show
+of these sets is weighed in `carnallite.assessment.cloud`.
 """
 
 from __future__ import annotations
@@ -64,6 +66,8 @@ class Posterior(msgspec.Struct, frozen=True):
         The causes that were weighed jointly, most promising first.
     sets : "set candidate"
         Which candidates each set holds.
+    odds : "patient set"
+        [log] Prior odds of each set, relative to none of the causes.
     joint : "patient set"
         [1] Probability of each set.
     state : "patient finding"
@@ -75,6 +79,7 @@ class Posterior(msgspec.Struct, frozen=True):
     matched: NDArray[np.int64]
     candidates: NDArray[np.int64]
     sets: NDArray[np.bool_]
+    odds: Reals
     joint: Reals
     state: NDArray[np.int8]
 
@@ -115,16 +120,52 @@ def infer(columns: Columns) -> Posterior:
         An expression of a data file is wrong.
     """
     net = network()
-    known = knowledge()
-    pairs = [chosen_prior(known.causes[id].priors, columns) for id in net.causes]
-    prior = np.clip(np.stack([pair[0] for pair in pairs], axis=1), 1e-7, 1 - 1e-6)
-    matched = np.stack([pair[1] for pair in pairs], axis=1)
+    prior, matched = _priors(columns)
     state = np.stack([finding(id, columns) for id in net.findings], axis=1)
     sets = _sets(min(_CANDIDATES, len(net.causes)))
+    together = _together(columns)
     # One patient after the other: nobody's last digits may depend on who else is computed.
-    parts = [_posterior(prior[row], state[row], sets) for row in range(columns.size)]
-    marginal, candidates, joint = (np.stack(column) for column in zip(*parts, strict=True))
-    return Posterior(prior, marginal, matched, candidates, sets, joint, state)
+    parts = [_posterior(prior[row], state[row], sets, together[:, row]) for row in range(columns.size)]
+    marginal, candidates, odds, joint = (np.stack(column) for column in zip(*parts, strict=True))
+    return Posterior(prior, marginal, matched, candidates, sets, odds, joint, state)
+
+
+def _priors(columns: Columns) -> tuple[Reals, NDArray[np.int64]]:
+    """Return how probable each cause is before any finding, and which entry of its file said so."""
+    known = knowledge()
+    where = settings_of(columns)
+    probabilities, entries = [], []
+    for id in network().causes:
+        priors = known.causes[id].priors
+        probability, matched = chosen_prior(priors, columns)
+        open_ = matched == len(priors) - 1 if not priors[-1].when else np.zeros(columns.size, bool)
+        for setting, inside in where.items():
+            for rate in known.settings[setting].causes:
+                if rate.cause == id:
+                    probability = np.where(open_ & inside, rate.probability, probability)
+                    open_ &= ~inside
+        probabilities.append(probability)
+        entries.append(matched)
+    return np.clip(np.stack(probabilities, axis=1), 1e-7, 1 - 1e-6), np.stack(entries, axis=1)
+
+
+def settings_of(columns: Columns) -> dict[str, NDArray[np.bool_]]:
+    """Return who is in each setting, the one that speaks first coming first."""
+    found = {}
+    for id, setting in sorted(knowledge().settings.items(), key=lambda pair: pair[1].rank):
+        inside = np.array([bool(one.places() & set(setting.encounters)) for one in columns.people], bool)
+        if setting.when:
+            inside |= evaluate(setting.when, columns) == PRESENT
+        found[id] = inside
+    return found
+
+
+def _together(columns: Columns) -> NDArray[np.bool_]:
+    """Return for which patients each pair adds something: "pair patient"."""
+    told = [pair.told_when for pair in knowledge().pairs.values()]
+    return np.array(
+        [evaluate(when, columns) != PRESENT if when else np.ones(columns.size, bool) for when in told]
+    ).reshape(len(told), columns.size)
 
 
 def unexplained(posterior: Posterior, row: int, finding: str) -> Reals:
@@ -152,28 +193,64 @@ def _spared() -> Reals:
     return np.log1p(-network().strength)
 
 
+def told(posterior: Posterior, row: int, which: NDArray[np.bool_]) -> Reals:
+    """Return how probable some findings are under each set of causes: "set" [log]."""
+    state, candidates = posterior.state[row], posterior.candidates[row]
+    return _told(posterior.sets.astype(float), _spared()[candidates], state, which)
+
+
+def told_of(acting: NDArray[np.bool_], state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
+    """Return how probable some findings are in people with known causes ("person cause"): "person" [log]."""
+    return _told(acting.astype(float), _spared(), state, which)
+
+
+def _told(has: Reals, spared: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
+    quiet = np.log1p(-network().background)
+    present, absent = (state == PRESENT) & which, (state == ABSENT) & which
+    missed = np.minimum(has @ spared[:, present] + quiet[present], _CERTAIN)
+    chance: Reals = np.log(-np.expm1(missed)).sum(axis=1) + (has @ spared[:, absent] + quiet[absent]).sum(axis=1)
+    return chance
+
+
 def _posterior(
-    prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_]
-) -> tuple[Reals, NDArray[np.int64], Reals]:
-    """Return marginals, candidates and joint of one patient.
+    prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_], together: NDArray[np.bool_]
+) -> tuple[Reals, NDArray[np.int64], Reals, Reals]:
+    """Return marginals, candidates, prior odds of the sets and joint of one patient.
 
     All sets of the most promising causes are weighed. A cause that is not among them is weighed alone against the
     best set, so that none is dropped.
     """
     net, spared = network(), _spared()
     present, absent = state == PRESENT, state == ABSENT
-    odds = np.log(prior) - np.log1p(-prior) + spared[:, absent].sum(axis=1)
+    alone = np.log(prior) - np.log1p(-prior)
+    odds = alone + spared[:, absent].sum(axis=1)
     there, quiet = spared[:, present], np.log1p(-net.background[present])
     promise = odds + np.log(-np.expm1(quiet + there) / net.background[present]).sum(axis=1)
     order = np.argsort(-promise, kind="stable")
     candidates, others = order[: sets.shape[1]], order[sets.shape[1] :]
-    missed = sets.astype(float) @ there[candidates] + quiet
-    score = np.log(-np.expm1(np.minimum(missed, _CERTAIN))).sum(axis=1) + sets.astype(float) @ odds[candidates]
+    before = sets.astype(float) @ alone[candidates] + _paired(prior, candidates, sets, together)
+    everything = np.ones(len(state), bool)
+    score = before + _told(sets.astype(float), spared[candidates], state, everything)
     joint = np.exp(score - score.max())
     joint /= joint.sum()
     marginal = np.zeros_like(prior)
     marginal[candidates] = joint @ sets.astype(float)
-    best = missed[score.argmax()]
+    best = sets[score.argmax()].astype(float) @ there[candidates] + quiet
     gain = np.log(-np.expm1(np.minimum(best + there[others], _CERTAIN)) / -np.expm1(np.minimum(best, _CERTAIN)))
     marginal[others] = 1 / (1 + np.exp(-(odds[others] + gain.sum(axis=1))))
-    return marginal, candidates, joint
+    return marginal, candidates, before, joint
+
+
+def _paired(prior: Reals, candidates: NDArray[np.int64], sets: NDArray[np.bool_], together: NDArray[np.bool_]) -> Reals:
+    """Return what causes that go together add to the odds of each set; none becomes commoner by it."""
+    place = {network().causes[number]: column for column, number in enumerate(candidates)}
+    added: Reals = np.zeros(len(sets))
+    for pair, holds in zip(knowledge().pairs.values(), together, strict=True):
+        columns = [place[id] for id in pair.causes if id in place]
+        if not holds or len(columns) < len(pair.causes):
+            continue
+        added[sets[:, columns].all(axis=1)] += np.log(pair.odds_ratio)
+        if len(columns) == 2:
+            for one, other in (columns, columns[::-1]):
+                added[sets[:, one]] -= np.log1p(prior[candidates[other]] * (pair.odds_ratio - 1))
+    return added

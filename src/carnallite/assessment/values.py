@@ -47,6 +47,71 @@ class Share(Value, frozen=True):
     horizon_days: int
 
 
+class Band(Value, frozen=True):
+    """A number of the fitted members: the middle one, and the range that holds 90 % of them."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Balance(Value, frozen=True):
+    """By which way magnesium comes and goes on the last day before the index, in the fitted members."""
+
+    unit: str
+    by_mouth: Band
+    injected: Band
+    absorbed: Band  # by mouth less what leaves by stool or stoma
+    stool: Band
+    urine: Band
+    dialysis: Band
+    skin: Band
+    net: Band
+
+
+class Correction(Value, frozen=True):
+    """What comes of it when a cause or factor is corrected in the fitted members, and nothing else.
+
+    Causes share by Shapley's rule: in each member their shares add up to what all of them make (`causes_together`).
+    """
+
+    id: str
+    name: str
+    kind: Literal["cause", "factor", "causes_together"]
+    what: str  # is changed, for a factor
+    acting: float  # share of the fitted members on whom it acts; the numbers are those of these members
+    retained: Band  # [mmol/d] of magnesium, over seven days
+    magnesium: dict[str, Band]  # [mmol/L] by days
+    potassium: dict[str, Band]  # [mmol/L] by days
+    status: str = ""  # of what it rests on, where that is disputed
+
+
+class Beside(Value, frozen=True):
+    """A result beside what the fitted members show."""
+
+    test: str
+    days_ago: float
+    low: float | None
+    high: float | None
+    shown: Band
+    explained: bool
+
+
+class IndividualFit(Value, frozen=True):
+    """Virtual patients that were taken through this patient's own history, and how well they explain it."""
+
+    holds: bool
+    words: str
+    describes: float  # chance that the body describes this patient, before the history is looked at
+    members: int
+    effective: float
+    results: tuple[Beside, ...]
+    corrections: tuple[Correction, ...]
+    potassium_by_magnesium: dict[str, Band] | None  # share of the disorder that goes with magnesium alone, by days
+    calcium_by_magnesium: dict[str, Band] | None
+    assumptions: tuple[str, ...]
+
+
 class RankedCause(Value, frozen=True):
     """A cause with its probability and its reasons."""
 
@@ -78,6 +143,16 @@ class JointCauses(Value, frozen=True):
     probability: float
 
 
+class Answer(Value, frozen=True):
+    """One answer that a test may give: how likely it is, and which cause would then lead."""
+
+    when: str
+    chance: float
+    cause: str
+    name: str
+    probability: float
+
+
 class NextTest(Value, frozen=True):
     """A test worth doing next. `information` is in bits about the set of causes."""
 
@@ -85,6 +160,8 @@ class NextTest(Value, frozen=True):
     name: str
     information: float
     why: str
+    delay_h: float | None = None
+    answers: tuple[Answer, ...] = ()
 
 
 class Explained(Value, frozen=True):
@@ -139,8 +216,8 @@ class Assessment(Value, frozen=True):
     causes: tuple[RankedCause, ...]
     factors: tuple[RankedFactor, ...]
     joint: tuple[JointCauses, ...]
-    balance: None
-    fit: None
+    balance: Balance | None
+    fit: IndividualFit | None
     plans: tuple[str, ...]
     forecast: None
     magnesium_explains: Explained

@@ -176,6 +176,7 @@ class Finding(Item, frozen=True, kw_only=True):
     about: str = ""
     present: str  # an expression over quantities, conditions, drugs and thresholds
     absent: str = ""  # where absence needs more than "not present"
+    tests: tuple[str, ...] = ()  # results that say the same: where the body explains one, the finding counts no more
     background: Probability  # chance of it in a hospital patient whom none of our causes affects
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from carnallite.physiology.body import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -21,15 +21,15 @@ _STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1
 _BITS = 53  # of a double
 
 
-def uniform(seed: int, purpose: str, *, first: int, count: int) -> Numbers:
-    """Return one number between 0 and 1, never either, for each person.
+def uniform(seed: int, purpose: str, people: Sequence[int] | NDArray[np.int64]) -> Numbers:
+    """Return one number between 0 and 1, never either, for each person, who are told by their numbers.
 
-    >>> alone = uniform(7, "person.age", first=3, count=1)
-    >>> bool(alone[0] == uniform(7, "person.age", first=0, count=5)[3])
+    >>> alone = uniform(7, "person.age", [3])
+    >>> bool(alone[0] == uniform(7, "person.age", range(5))[3])
     True
     """
     digest = blake2b(f"{seed}|{purpose}".encode(), digest_size=8).digest()
-    mixed = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * _STEP
+    mixed = (np.asarray(people, np.uint64) + np.uint64(1)) * _STEP
     mixed += np.uint64(int.from_bytes(digest, "little"))
     mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
@@ -37,11 +37,11 @@ def uniform(seed: int, purpose: str, *, first: int, count: int) -> Numbers:
     return ((mixed >> np.uint64(64 - _BITS)).astype(np.float64) + 0.5) * 2.0**-_BITS
 
 
-def normal(seed: int, purpose: str, *, first: int, count: int) -> Numbers:
+def normal(seed: int, purpose: str, people: Sequence[int] | NDArray[np.int64]) -> Numbers:
     """Return one standard normal number for each person."""
     from scipy.special import ndtri  # noqa: PLC0415  (only where people are drawn)
 
-    drawn: Numbers = ndtri(uniform(seed, purpose, first=first, count=count))
+    drawn: Numbers = ndtri(uniform(seed, purpose, people))
     return drawn
 
 

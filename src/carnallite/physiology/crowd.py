@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Crowd:
-    """A number of people of a scenario, from the `first` on; without a seed all are the typical person."""
+    """People of a scenario, by their numbers; without a seed all are the typical person."""
 
     scenario: Scenario
-    count: int
+    numbers: NDArray[np.int64]
     seed: int | None
-    first: int
+    count: int = field(init=False)
     held: NDArray[np.bool_] = field(init=False)  # whose values were held at a limit of the model
 
     def __post_init__(self) -> None:
+        self.count = len(self.numbers)
         self.held = np.zeros(self.count, bool)
 
     def people(self) -> People:
@@ -94,11 +95,11 @@ class Crowd:
 
     def normal(self, what: str) -> Numbers:
         """Return a standard normal number of each person for a purpose."""
-        return normal(self.seed or 0, what, first=self.first, count=self.count)
+        return normal(self.seed or 0, what, self.numbers)
 
     def uniform(self, what: str) -> Numbers:
         """Return a number between 0 and 1 of each person for a purpose."""
-        return uniform(self.seed or 0, what, first=self.first, count=self.count)
+        return uniform(self.seed or 0, what, self.numbers)
 
     def inside(self, name: str, values: Numbers, where: str) -> None:
         """Refuse what the model does not hold for; of people who are drawn, hold it at the limit and say so."""

@@ -114,6 +114,7 @@ def protocol(
     count: int = 1,
     seed: int | None = None,
     first: int = 0,
+    numbers: NDArray[np.int64] | None = None,
     having: Mapping[str, Numbers] | None = None,
 ) -> Protocol:
     """Return what a scenario means for a number of people.
@@ -126,6 +127,8 @@ def protocol(
         Draw people who differ; without it all are the typical person.
     first : int
         Number of the first person: person 7 is the same whoever else is drawn.
+    numbers : array [person], optional
+        The number of each person, in place of `count` and `first`.
     having : mapping of str to array [person], optional
         How strongly each person has an act of the scenario, by its place such as ``cause[3]``: 0 is not at all. It is
         then not drawn by its share.
@@ -135,7 +138,8 @@ def protocol(
     ScenarioError
         A name, a unit or a time in it means nothing; says where.
     """
-    return _Compiler(scenario, Crowd(scenario, count, seed, first), span(scenario), having or {}).protocol()
+    whom = np.arange(first, first + count) if numbers is None else numbers
+    return _Compiler(scenario, Crowd(scenario, whom, seed), span(scenario), having or {}).protocol()
 
 
 @dataclass

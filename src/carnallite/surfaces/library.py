@@ -48,7 +48,7 @@ def informed(options: argparse.Namespace) -> int:
 
 def told(library: Library) -> str:
     """Return what a library holds, for people."""
-    of_size = np.bincount((library.members.acting >= 0).sum(axis=1), minlength=MOST + 1)
+    of_size = np.bincount((library.members.form >= 0).sum(axis=1), minlength=MOST + 1)
     dead = np.isnan(library.shown["serum_magnesium"])
     sizes = ", ".join(f"{count:,} with {size or 'no'}" for size, count in enumerate(of_size))
     lines = [

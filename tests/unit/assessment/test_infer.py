@@ -7,9 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from carnallite.assessment.columns import Columns
+from carnallite.assessment.columns import Columns, evaluate
 from carnallite.assessment.facts import ABSENT, PRESENT, Facts
 from carnallite.assessment.infer import infer, network
+from carnallite.knowledge import knowledge
 from records import answer, condition, drug, observation, read
 
 
@@ -22,6 +23,9 @@ def brute_force(columns: Columns, causes: list[int]) -> np.ndarray:
         weight = 1.0
         for cause, acts in zip(causes, chosen, strict=True):
             weight *= prior[cause] if acts else 1 - prior[cause]
+        weight *= together(
+            {net.causes[cause] for cause, acts in zip(causes, chosen, strict=True) if acts}, columns, causes
+        )
         for finding in range(len(net.findings)):
             missed = 1 - net.background[finding]
             for cause, acts in zip(causes, chosen, strict=True):
@@ -33,6 +37,21 @@ def brute_force(columns: Columns, causes: list[int]) -> np.ndarray:
         total += weight
         marginal += weight * np.array(chosen)
     return marginal / total
+
+
+def together(acting: set[str], columns: Columns, causes: list[int]) -> float:
+    """Return what causes that go together add to the odds of a set, without making one of them commoner."""
+    net, prior, odds = network(), infer(columns).prior[0], 1.0
+    candidates = {net.causes[cause] for cause in causes}
+    for pair in knowledge().pairs.values():
+        if not set(pair.causes) <= candidates or (pair.told_when and evaluate(pair.told_when, columns)[0] == PRESENT):
+            continue
+        odds *= pair.odds_ratio if set(pair.causes) <= acting else 1
+        if len(pair.causes) == 2:
+            for one, other in (pair.causes, pair.causes[::-1]):
+                if one in acting:
+                    odds /= 1 + prior[net.causes.index(other)] * (pair.odds_ratio - 1)
+    return odds
 
 
 def test_the_candidates_are_weighed_exactly() -> None:

@@ -1,6 +1,7 @@
 """The cloud: virtual patients, drawn and simulated once, who stand for a patient as far as they explain the record."""
 
-from carnallite.assessment.cloud.library import ANYBODY, Library, LibraryMismatch, build, find
+from carnallite.assessment.cloud.library import Library, LibraryMismatch, build, find
 from carnallite.assessment.cloud.members import Form, Members, causes, draw, forms
+from carnallite.assessment.cloud.shown import ANYBODY
 
 __all__ = ["ANYBODY", "Form", "Library", "LibraryMismatch", "Members", "build", "causes", "draw", "find", "forms"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment.cloud.library import scene, seen
-from carnallite.assessment.cloud.members import NONE, TIMES, causes, chosen_form
+from carnallite.assessment.cloud.members import NONE, TIMES, Members, causes, chosen_form, draw, strengths
+from carnallite.assessment.cloud.shown import scene, seen
 from carnallite.physiology.chance import uniform
 
 if TYPE_CHECKING:
@@ -24,34 +24,64 @@ class Around(NamedTuple):
     """Members for sets of causes: `of` [member] is the number of the set, `shown` what they show [member]."""
 
     of: NDArray[np.int64]
-    since: Numbers
-    form: NDArray[np.int64]
+    members: Members
     shown: dict[str, Numbers]
 
 
-def around(person: Person, sets: Sequence[tuple[str, ...]], *, each: int, seed: int = 0) -> Around:
+def around(  # noqa: PLR0913  (each is one choice of the caller)
+    person: Person,
+    sets: Sequence[tuple[str, ...]],
+    *,
+    each: int,
+    share: Numbers | None = None,
+    seed: int = 0,
+    first: int = 0,
+    width: int = 1,
+) -> Around:
     """Simulate members of each set, as many for every time since the causes began.
 
     Parameters
     ----------
     person : Person
         `ANYBODY` with what is known of the patient; a size for which the body does not hold is held at its limit.
+    sets : sequence of tuple of str
+        Causes that the body can have.
+    each : int
+        Members of a set, over all times.
+    share : array [form], optional
+        How often each form acts when its cause does.
+    first : int
+        Number of the first member.
+    width : int
+        Places for causes, at least.
     """
     per_time = max(1, each // len(TIMES))
-    count = per_time * len(sets)
-    of = np.repeat(np.arange(len(sets)), per_time)
-    parts: list[dict[str, Numbers]] = []
-    forms: list[NDArray[np.int64]] = []
-    for turn, hours in enumerate(TIMES):
-        first = turn * count
-        form = np.full((count, max(map(len, sets), default=1)), NONE)
-        for cause in causes():
-            has = np.array([cause in one for one in sets])[of]
-            if has.any():
-                chosen = chosen_form(cause, uniform(seed, f"around.{cause}", first=first, count=count))
-                place = (form != NONE).sum(axis=1)
-                form[has, place[has]] = chosen[has]
-        parts.append(seen(scene(hours, person), form, seed=seed, first=first)[1])
-        forms.append(form)
-    shown = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Around(np.tile(of, len(TIMES)), np.repeat(TIMES, count), np.concatenate(forms), shown)
+    of = np.tile(np.repeat(np.arange(len(sets)), per_time), len(TIMES))
+    number = first + np.arange(len(of))
+    form = np.full((len(of), max(width, *map(len, sets))), NONE)
+    for cause in causes():
+        has = np.array([cause in one for one in sets])[of]
+        if has.any():
+            chosen = chosen_form(cause, uniform(seed, f"around.{cause}", number), share)
+            place = (form != NONE).sum(axis=1)
+            form[has, place[has]] = chosen[has]
+    since = np.repeat(TIMES, per_time * len(sets))
+    members = Members(number, form, strengths(seed, number, form), since)
+    return Around(of, members, _shown(person, members, seed))
+
+
+def anything(person: Person, count: int, *, seed: int = 0, first: int = 0) -> tuple[Members, dict[str, Numbers]]:
+    """Simulate people of this kind with any causes at all: what the laboratory might find in anybody."""
+    since = np.resize(TIMES, count)
+    members = draw(seed, first + np.arange(count))._replace(since=np.sort(since))
+    return members, _shown(person, members, seed)
+
+
+def _shown(person: Person, members: Members, seed: int) -> dict[str, Numbers]:
+    """Return what members show after their time; it must not fall."""
+    edges = np.flatnonzero(np.diff(members.since)) + 1
+    parts = [
+        seen(scene(float(members.since[rows[0]]), person), members.some(rows), seed=seed)[1]
+        for rows in np.split(np.arange(len(members.number)), edges)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from carnallite import datafile
+from carnallite.physiology.scenario import Spread
 from carnallite.quantity import Cited
 
 if TYPE_CHECKING:
@@ -29,17 +30,54 @@ class Error(Cited, frozen=True, kw_only=True):
     spread: float  # SD of the logarithm
 
 
-class Errors(datafile.Item, frozen=True, kw_only=True):
-    """The content of ``errors.toml``."""
+class Number(Cited, frozen=True, kw_only=True):
+    """One number of the inference."""
+
+    value: float
+    unit: str
+    about: str
+
+
+class Disputed(Cited, frozen=True, kw_only=True):
+    """The range of a parameter that is disputed, in its own unit."""
+
+    mean: str
+    sd: str
+    low: str
+    high: str
+
+
+class Weights(datafile.Item, frozen=True, kw_only=True):
+    """The content of ``weights.toml``."""
 
     about: str
+    numbers: dict[str, Number]
+    disputed: dict[str, Disputed]
     tests: dict[str, Error]
 
 
 @cache
+def weights() -> Weights:
+    """Return the data of the inference."""
+    return datafile.read(Path(__file__).with_name("weights.toml"), Weights)
+
+
+@cache
+def numbers() -> dict[str, float]:
+    """Return every number of the inference, in its own unit."""
+    return {id: one.value for id, one in weights().numbers.items()}
+
+
+@cache
+def disputed() -> dict[str, str | Spread]:
+    """Return how members differ in what nobody knows, by parameter of the body."""
+    known = weights().disputed
+    return {id: Spread(mean=one.mean, sd=one.sd, low=one.low, high=one.high) for id, one in known.items()}
+
+
 def errors() -> dict[str, Error]:
     """Return the error of every test that is used as evidence."""
-    return datafile.read(Path(__file__).with_name("errors.toml"), Errors).tests
+    return weights().tests
 
 
 def likelihood(results: Mapping[str, tuple[float, float]], shown: Mapping[str, Numbers]) -> Numbers:

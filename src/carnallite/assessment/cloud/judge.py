@@ -1,0 +1,286 @@
+"""Which sets of causes explain a patient, by members drawn around this patient and weighed by the results.
+
+The body replaces what findings would say of results that it shows. It does not describe everybody: with a stated chance
+(`unlike` in ``weights.toml``) the cited findings speak alone, and so they do for causes that the body cannot have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+
+from carnallite.assessment.cloud.around import anything, around
+from carnallite.assessment.cloud.members import NONE, Members, causes, forms, forms_of
+from carnallite.assessment.cloud.shown import ANYBODY
+from carnallite.assessment.cloud.weigh import errors, likelihood, numbers
+from carnallite.assessment.columns import evaluate
+from carnallite.assessment.facts import PRESENT
+from carnallite.assessment.infer import network, told, told_of
+from carnallite.knowledge import knowledge
+from carnallite.physiology import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from carnallite.assessment.columns import Columns
+    from carnallite.assessment.facts import Facts
+    from carnallite.assessment.infer import Posterior
+    from carnallite.physiology.scenario import Person
+    from carnallite.record import Observation
+
+    Numbers = NDArray[np.float64]
+    Results = dict[str, tuple[float, float]]
+
+IONS = frozenset({"serum_magnesium", "serum_potassium", "serum_calcium", "ionized_magnesium", "ionized_calcium"})
+FAILING = ("anuria", "oliguria", "aki")  # creatinine still rises
+SETS = 96  # are simulated at all
+FIRST_LOOK = 8  # members of each of them
+BEST = 24  # sets are simulated again
+SECOND_LOOK = 48  # members of each of these
+ENOUGH = 40.0  # effective members; with fewer the leading sets are drawn again
+LEADING, THIRD_LOOK = 5, 120
+ANYTHING = 240  # members with any causes, to know what the laboratory may find in anybody
+IMPOSSIBLE = -700.0
+SEED = 1
+OLDEST, YOUNGEST = 95.0, 18.0  # [a] for whom the body holds
+
+
+class Cloud(NamedTuple):
+    """Members that stand for one patient.
+
+    Attributes
+    ----------
+    person : Person
+        Who they are.
+    results : dict of test to (low, high)
+        What they were weighed by, in canonical units.
+    members : Members
+    of : array [member]
+        Which set of the posterior each has.
+    weight : array [member]
+        Sums to one.
+    log : array [member]
+        Logarithm of how well each explains the results.
+    shown : dict of test to array [member]
+    describes : float
+        [1] Chance that the body describes this patient, after the results; before them 1 - `unlike`.
+    """
+
+    person: Person
+    results: Results
+    members: Members
+    of: NDArray[np.int64]
+    weight: Numbers
+    log: Numbers
+    shown: dict[str, Numbers]
+    describes: float
+
+    def effective(self) -> float:
+        """Return how many equally weighted members these are worth."""
+        total = float(np.sum(self.weight**2))
+        return 1 / total if total > 0 else 0.0
+
+
+def why_not(columns: Columns, row: int) -> str:
+    """Return why no member can stand for a patient; empty if some can."""
+    person = columns.people[row]
+    if person.age is not None and person.age < YOUNGEST:
+        return "the body is an adult's"
+    if person.recorded("pregnancy") == PRESENT:
+        return "the body is not pregnant"
+    if person.recorded("dialysis") == PRESENT:
+        return "dialysis sessions are not simulated"
+    if not results_of(person):
+        return "nothing was measured that the body shows"
+    if engine.kernel() is None:
+        return "the fast engine is not installed: see `carnallite doctor`"
+    return ""
+
+
+def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
+    """Return the posterior of one patient with what the body says of the results, and the members behind it."""
+    facts = columns.people[row]
+    results, person = results_of(facts), person_of(facts)
+    same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
+    names = tuple(network().causes[number] for number in posterior.candidates[row])
+    sets = [tuple(id for id, has in zip(names, one, strict=True) if has) for one in posterior.sets]
+    alike = _alike(sets)
+    before = posterior.odds[row] + told(posterior, row, ~same)
+    by_findings = told(posterior, row, same) + _level(person, results, posterior.state[row], same)
+    drawn = _Drawn(person, results, shares_of(columns, row), sets, alike)
+    rank = np.argsort(-(before + by_findings), kind="stable")[:SETS]
+    drawn.look(rank, FIRST_LOOK)
+    drawn.look(
+        rank[np.argsort(-(before + np.logaddexp(drawn.means(), by_findings))[rank], kind="stable")][:BEST], SECOND_LOOK
+    )
+    score, body = _scores(before, drawn, by_findings)
+    if drawn.effective(body) < ENOUGH:
+        drawn.look(np.argsort(-body, kind="stable")[:LEADING], THIRD_LOOK)
+        score, body = _scores(before, drawn, by_findings)
+    joint = np.exp(score - score.max())
+    joint /= joint.sum()
+    describes = np.exp(body - score.max()) / np.exp(score - score.max()).sum()
+    cloud = Cloud(person, results, drawn.members(), drawn.of, drawn.weights(describes), drawn.log, drawn.shown,
+                  float(describes.sum()))  # fmt: skip
+    return _replaced(posterior, row, joint), cloud
+
+
+def _alike(sets: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    """Return for each set the first one that is the same for the body: "set"."""
+    first: dict[tuple[str, ...], int] = {}
+    return np.array([first.setdefault(tuple(id for id in one if id in causes()), row) for row, one in enumerate(sets)])
+
+
+def _scores(before: Numbers, drawn: _Drawn, by_findings: Numbers) -> tuple[Numbers, Numbers]:
+    """Return what speaks for each set, and the part of it in which the body describes the patient: "set" [log]."""
+    complete = np.array([all(id in causes() for id in one) for one in drawn.sets])
+    unlike = np.where(complete, numbers()["unlike"], 1.0)
+    with np.errstate(divide="ignore"):
+        body = before + np.log(1 - unlike) + drawn.means()
+    return np.logaddexp(body, before + np.log(unlike) + by_findings), body
+
+
+class _Drawn:
+    """Members of the sets of one patient, drawn in a few looks and kept together."""
+
+    def __init__(
+        self,
+        person: Person,
+        results: Results,
+        share: Numbers,
+        sets: Sequence[tuple[str, ...]],
+        alike: NDArray[np.int64],
+    ) -> None:
+        self.person, self.results, self.share, self.sets, self.alike = person, results, share, sets, alike
+        self.width = max(1, *(len(one) for one in sets))
+        self.of: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.log: Numbers = np.zeros(0)
+        self.shown: dict[str, Numbers] = {}
+        self._members: list[Members] = []
+
+    def look(self, which: NDArray[np.int64], each: int) -> None:
+        """Draw members of some sets of the posterior."""
+        rows = np.unique(self.alike[which])
+        asked = [tuple(id for id in self.sets[row] if id in causes()) for row in rows]
+        drawn = around(self.person, asked, each=each, share=self.share, seed=SEED, first=len(self.of), width=self.width)
+        self.of = np.concatenate([self.of, rows[drawn.of]])
+        self.log = np.concatenate([self.log, likelihood(self.results, drawn.shown)])
+        self.shown = {
+            name: np.concatenate([self.shown.get(name, np.zeros(0)), drawn.shown[name]]) for name in drawn.shown
+        }
+        self._members.append(drawn.members)
+
+    def members(self) -> Members:
+        """Return all members."""
+        return Members(*(np.concatenate(columns) for columns in zip(*self._members, strict=True)))
+
+    def means(self) -> Numbers:
+        """Return the mean likelihood of the members of each set, who live: "set" [log]."""
+        found: Numbers = np.full(len(self.sets), IMPOSSIBLE)
+        for row in np.unique(self.of):
+            logs = self.log[self.of == row]
+            logs = logs[~np.isnan(logs)]
+            if len(logs):
+                found[self.alike == row] = np.logaddexp.reduce(logs) - np.log(len(logs))
+        return found
+
+    def weights(self, chance: Numbers) -> Numbers:
+        """Return the weights of members whose sets have some chances: "member"; they sum to one, or are all zero."""
+        weight = np.zeros(len(self.log))
+        for row in np.unique(self.of):
+            mine = self.of == row
+            logs = self.log[mine]
+            if not np.isnan(logs).all():
+                likely = np.nan_to_num(np.exp(logs - np.nanmax(logs)))
+                weight[mine] = chance[self.alike == row].sum() * likely / likely.sum()
+        total = weight.sum()
+        return weight / total if total > 0 else weight
+
+    def effective(self, body: Numbers) -> float:
+        """Return how many equally weighted members these are worth."""
+        weight = self.weights(np.exp(body - body.max()))
+        return float(1 / np.sum(weight**2)) if weight.any() else 0.0
+
+
+def results_of(person: Facts) -> Results:
+    """Return the results by which members are weighed: of ions the worst of these days, of others the newest."""
+    found: Results = {}
+    for test in errors():
+        one = _telling(person, test) if test in IONS else person.latest(test)
+        if one is not None and not (one.low is None and one.high is None):
+            found[test] = interval(person, one)
+    return found
+
+
+def interval(person: Facts, one: Observation) -> tuple[float, float]:
+    """Return between which values a result lies; filtration lies below its estimate while the kidney is failing."""
+    failing = one.quantity == "egfr" and any(person.acute(id) == PRESENT for id in FAILING)
+    low = 0.0 if failing or one.low is None else max(0.0, one.low)
+    return low, np.inf if one.high is None else one.high
+
+
+def _telling(person: Facts, test: str) -> Observation | None:
+    for level in ("low", "high"):
+        if person.lately(test, level) == PRESENT:
+            return person.extreme(test, level)
+    return person.latest(test)
+
+
+def person_of(facts: Facts) -> Person:
+    """Return people like a patient, as far as sex, age and weight are known."""
+    person = ANYBODY
+    if facts.sex is not None:
+        person = msgspec.structs.replace(person, women=None, sex=facts.sex)
+    if facts.age is not None:
+        person = msgspec.structs.replace(person, age=min(max(facts.age, YOUNGEST), OLDEST))
+    weight = facts.latest("body_weight")
+    if weight is not None and weight.low is not None and weight.low == weight.high:
+        person = msgspec.structs.replace(person, weight=f"{min(max(weight.low, 40.0), 140.0):g} kg")
+    return person
+
+
+def shares_of(columns: Columns, row: int) -> Numbers:
+    """Return how often each form acts in this patient when its cause does: "form"."""
+    share = np.zeros(len(forms()))
+    for id in causes():
+        own = forms_of(id)
+        severity = knowledge().causes[id].severity
+        group = next(
+            (one.when for one in severity if not one.when or evaluate(one.when, columns)[row] == PRESENT), None
+        )
+        said = {one.phenotype: one.share for one in severity if one.when == group}
+        share[own] = [said.get(forms()[form].phenotype, 0.0) for form in own] if said else 1 / len(own)
+    return share
+
+
+def _level(person: Person, results: Results, state: NDArray[np.int8], same: NDArray[np.bool_]) -> float:
+    """Return what makes a probability of findings comparable with a density of results: both in anybody."""
+    members, shown = anything(person, ANYTHING, seed=SEED)
+    acting = np.zeros((ANYTHING, len(network().causes) + 1), bool)
+    column = np.array([*(network().causes.index(id) for id in causes()), -1])
+    np.put_along_axis(acting, column[members.acting()], True, axis=1)
+    alive = ~np.isnan(likelihood(results, shown))
+    density = likelihood(results, shown)[alive]
+    chance = told_of(acting[alive, :-1], state, same)
+    return float(np.logaddexp.reduce(density) - np.logaddexp.reduce(chance))
+
+
+def _replaced(posterior: Posterior, row: int, joint: Numbers) -> Posterior:
+    marginal, joints = posterior.marginal.copy(), posterior.joint.copy()
+    joints[row] = joint
+    marginal[row, posterior.candidates[row]] = joint @ posterior.sets.astype(float)
+    return msgspec.structs.replace(posterior, marginal=marginal, joint=joints)
+
+
+def acting_in(cloud: Cloud) -> dict[str, float]:
+    """Return the weight of members on whom each cause acts."""
+    acting = cloud.members.acting()
+    found = {
+        causes()[number]: float(cloud.weight[(acting == number).any(axis=1)].sum())
+        for number in np.unique(acting[acting != NONE])
+    }
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))

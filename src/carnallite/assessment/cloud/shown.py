@@ -1,0 +1,93 @@
+"""What members show: each is simulated, and looked at as a laboratory would."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from carnallite.assessment.cloud.members import NONE, forms
+from carnallite.assessment.cloud.weigh import disputed
+from carnallite.physiology import population
+from carnallite.physiology.crowd import constant
+from carnallite.physiology.protocol import protocol
+from carnallite.physiology.scenario import Act, Person, Sampling, Scenario, Spread
+from carnallite.physiology.simulate import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from carnallite.assessment.cloud.members import Members
+    from carnallite.physiology.body import People
+    from carnallite.physiology.protocol import Protocol
+
+    Numbers = NDArray[np.float64]
+    Part = tuple[Act, Numbers]  # what acts, and how strongly on each member
+
+DAY = 24.0
+CLOSE = 1e-4  # relative error of a step: what members show is off by less than 0.1 %, and results by 5 % or more
+TESTS = (
+    "serum_magnesium", "ionized_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium", "serum_sodium",
+    "serum_bicarbonate", "serum_phosphate", "pth", "calcitriol", "serum_aldosterone", "urine_magnesium_24h",
+    "urine_potassium_24h", "urine_calcium_24h", "urine_sodium_24h", "urine_volume_24h",
+)  # fmt: skip
+BODY = ("kidney.gfr", "aldosterone.renin", "water.extracellular", "magnesium.deficit", "potassium.deficit")
+SIZE = ("male", "age", "weight")
+ANYBODY = Person(
+    women=0.5,
+    age=Spread(mean="60 a", sd="18 a", low="18 a", high="95 a"),
+    weight=Spread(mean="75 kg", sd="16 kg", low="40 kg", high="140 kg"),
+)
+
+
+@cache
+def scene(hours: float, person: Person = ANYBODY) -> Scenario:
+    """Return what all members have in common who are looked at after so many hours."""
+    return Scenario(
+        title="Library",
+        length=f"{hours:g} h",
+        person=person,
+        own=disputed(),
+        sampling=Sampling(at=(f"{hours - DAY:g} h", f"{hours:g} h")),
+    )
+
+
+def seen(scenario: Scenario, members: Members, *, seed: int) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
+    """Return people on whom causes act all the time, and what they show at the end."""
+    rows = np.unique(members.form[members.form != NONE])
+    given = staged(scenario, members, [part(members, row) for row in rows], seed=seed)
+    names = (*TESTS, *BODY)
+    course = run(given, population.needed(names), rtol=CLOSE)
+    shown = {name: values[:, -1] for name, values in population.columns(course, names).items()}
+    shown["egfr"] = estimated(shown["kidney.gfr"], given.people)
+    return {name: constant(given.people, f"person.{name}") for name in SIZE}, shown
+
+
+def estimated(gfr: Numbers, people: People) -> Numbers:
+    """Return filtration [mL/min] per size of the body, of an absolute one [L/h] of each person."""
+    size = constant(people, "person.size").reshape(-1, *[1] * (gfr.ndim - 1))
+    found: Numbers = gfr / size * (1000 / 60)
+    return found
+
+
+def part(
+    members: Members, row: int, *, start: str = "", until: str = "", whom: NDArray[np.bool_] | None = None
+) -> Part:
+    """Return one form of a cause as an act of a scenario, and how strongly each member has it."""
+    form = forms()[row]
+    strength = np.where(members.form == row, members.strength, 0).sum(axis=1)
+    return Act(id=form.cause, phenotype=form.phenotype, start=start, until=until), (
+        strength if whom is None else np.where(whom, strength, 0)
+    )
+
+
+def staged(scenario: Scenario, members: Members, parts: Sequence[Part], *, seed: int) -> Protocol:
+    """Return a scenario with members as its people, and what acts on whom."""
+    acting = msgspec.structs.replace(scenario, cause=(*scenario.cause, *(act for act, _ in parts)))
+    first = len(scenario.cause)
+    having = {f"cause[{first + place}]": strength for place, (_, strength) in enumerate(parts)}
+    return protocol(acting, seed=seed, numbers=members.number, having=having)
