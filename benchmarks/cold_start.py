@@ -48,6 +48,8 @@ def main() -> int:
                 "assess",
                 str(record),
                 "--json",
+                "--depth",
+                "findings",
             ],
         }
         taken: dict[str, list[float]] = {name: [] for name in commands}

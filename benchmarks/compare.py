@@ -16,7 +16,7 @@ def report(section: str, measured: dict[str, float]) -> int:
         if name not in measured:
             print(f"{section}.{name:<13} {'skipped':>10}")
             continue
-        is_rate = not name.endswith(("_ratio", "_ms", "_mb"))
+        is_rate = not name.endswith(("_ratio", "_ms", "_mb", "_s"))
         excess = budget / measured[name] if is_rate else measured[name] / budget
         failed |= excess > _TOLERATED
         bound = "at least" if is_rate else "at most"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How many patients a second one core assesses, from timelines that are already parsed.
 
-`rules`: findings and rules alone; `panel`: with causes, factors and links; `assess`: put into words as well.
+`rules`: findings and rules alone; `panel`: with causes, factors and links; `assess`: put into words as well. Nothing is
+simulated; inference.py measures that.
 Start it with OMP_NUM_THREADS=1, as scripts/bench does, so that one core is measured.
 """
 
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="least time for each measurement")
     options = parser.parse_args()
     everybody = readings(max(options.counts), SEED)
-    assess_all(everybody[:1])  # data files and tables are loaded once, not measured
+    assess_all(everybody[:1], depth="findings")  # data files and tables are loaded once, not measured
     measured: dict[str, float] = {}
     for count in options.counts:
         some = everybody[:count]
@@ -59,7 +60,7 @@ def main() -> int:
         works = {
             "rules": lambda: rules(timelines),  # noqa: B023
             "panel": lambda: panel(timelines),  # noqa: B023
-            "assess": lambda: assess_all(some),  # noqa: B023
+            "assess": lambda: assess_all(some, depth="findings"),  # noqa: B023
         }
         for name, work in works.items():
             measured[f"{name}_{count}"] = rate(work, count, least=options.seconds)

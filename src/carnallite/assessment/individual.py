@@ -9,6 +9,8 @@ import numpy as np
 
 from carnallite.assessment.cloud.fit import fitted
 from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.library import at_hand
+from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.cloud.words import balance_of, fit_of, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
@@ -31,6 +33,7 @@ from carnallite.assessment.values import (
     States,
 )
 from carnallite.knowledge import edition, knowledge
+from carnallite.physiology import engine
 from carnallite.physiology.load import model
 from carnallite.quantity import analyte
 from carnallite.record import Issue
@@ -39,12 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carnallite.assessment.cloud.judge import Cloud
+    from carnallite.assessment.cloud.library import Library
     from carnallite.assessment.infer import Posterior
     from carnallite.assessment.values import Balance, IndividualFit
     from carnallite.knowledge import Clue
     from carnallite.record import Reading
 
-Depth = Literal["findings", "cloud", "fit"]
+Depth = Literal["findings", "library", "cloud", "fit"]
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
@@ -62,9 +66,10 @@ def assess(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Asse
 
     Parameters
     ----------
-    depth : "findings", "cloud" or "fit"
-        What the causes rest on: cited findings alone; virtual patients as well; or also the patient's own history, with
-        the share of each cause and factor. The probabilities of "cloud" and "fit" are the same.
+    depth : "findings", "library", "cloud" or "fit"
+        What the answer rests on: cited findings alone; also virtual patients, of a library at hand or drawn for this
+        patient; or these and the patient's own history, with the share of each cause and factor. The probabilities of
+        "cloud" and "fit" are the same.
 
     Examples
     --------
@@ -84,10 +89,13 @@ def assess_all(readings: Sequence[Reading], *, version: str = "", depth: Depth =
         An expression of a data file is wrong.
     """
     everybody = panel(reading.timeline for reading in readings)
-    return [_assessment(reading, everybody, row, version, depth) for row, reading in enumerate(readings)]
+    library = at_hand() if depth == "library" and engine.kernel() is not None else None
+    return [_assessment(reading, everybody, row, version, depth, library) for row, reading in enumerate(readings)]
 
 
-def _assessment(reading: Reading, everybody: Panel, row: int, version: str, depth: Depth) -> Assessment:
+def _assessment(
+    reading: Reading, everybody: Panel, row: int, version: str, depth: Depth, library: Library | None
+) -> Assessment:
     timeline = reading.timeline
     columns = everybody.columns
     states = {ion: _state(ion, columns, row) for ion in _STATES}
@@ -97,7 +105,10 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str, dept
     why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
     cloud = None
     if not why_not:
-        posterior, cloud = judge(columns, everybody.posterior, row)
+        if library is not None:
+            posterior = sift(columns, everybody.posterior, row, library).posterior
+        else:
+            posterior, cloud = judge(columns, everybody.posterior, row)
         everybody = msgspec.structs.replace(everybody, posterior=posterior)
     posterior = everybody.posterior
     causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
@@ -105,10 +116,13 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str, dept
     if withheld:
         what = "The causes are not ranked while the sample is in doubt."
         issues.append(Issue("ranking_withheld", "assessment", what, "Repeat the sample."))
+    elif library is not None and library.is_small():
+        what = f"A small library of {len(library):,} virtual patients was used."
+        issues.append(Issue("small_library", "assessment", what, "Build the whole one: carnallite library build"))
     elif why_not and is_disordered and depth != "findings":
         what = f"Not simulated: {why_not}."
         issues.append(Issue("not_simulated", "assessment", what, "Read the causes as what cited findings say."))
-    tests = next_tests(columns, posterior, row)
+    tests = next_tests(columns, posterior, row, cloud)
     factors = _factors(everybody, row)
     balance, fit = None, None
     if cloud is not None and depth == "fit":
@@ -134,7 +148,7 @@ def _assessment(reading: Reading, everybody: Panel, row: int, version: str, dept
         issues=tuple(issues),
         results=results(columns, row),
         provenance=Provenance(
-            version=version, model=None if cloud is None else model().hash, library=None,
+            version=version, model=None if why_not else model().hash, library=None if library is None else library.name,
             record=f"sha256:{timeline.digest}" if timeline.digest else "",
             knowledge=f"{edition()} ({len(knowledge().causes)} causes, {len(knowledge().statements)} statements)",
         ),

@@ -168,12 +168,13 @@ def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> No
     if isinstance(item, schema.Formula):
         for analyte in (item.id, *item.inputs, *item.checks):
             resolve(file, "inputs", analyte, analytes())
+    if isinstance(item, schema.Finding):
+        for test in item.tests:
+            resolve(file, "tests", test, analytes())
     if isinstance(item, schema.Link):
         resolve(file, "effect", item.effect, known.findings)
     if isinstance(item, schema.Investigation):
-        resolve(file, "id", item.id, analytes())
-        for finding in item.settles:
-            resolve(file, "settles", finding, known.findings)
+        _check_investigation(file, item, known)
     for rule in getattr(item, "unless", ()):
         resolve(file, "unless", rule, known.rules)
     for test in getattr(item, "ask", ()):
@@ -182,6 +183,20 @@ def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> No
         substances = ingredients(known)
         for salt in item.salts:
             resolve(file, "salts.ingredient", salt.ingredient, substances)
+
+
+def _check_investigation(file: str, item: schema.Investigation, known: schema.Knowledge) -> None:
+    """Refuse a test that is neither an analyte nor a whole trial, or that names what does not exist."""
+    if item.is_trial != bool(item.reveals and item.otherwise and item.positive):
+        raise DataFileError(file, "`reveals`, `otherwise` and `positive` are those of a trial.", "Give all or none.")
+    if not item.is_trial:
+        resolve(file, "id", item.id, analytes())
+    if item.shows:
+        resolve(file, "shows", item.shows, analytes())
+    for reveal in item.reveals:
+        resolve(file, "reveals.cause", reveal.cause, known.causes)
+    for finding in item.settles:
+        resolve(file, "settles", finding, known.findings)
 
 
 def _check_places(known: schema.Knowledge) -> None:

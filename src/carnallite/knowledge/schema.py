@@ -306,11 +306,29 @@ class Comparison(Item, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
+class Delay(Cited, frozen=True, kw_only=True):
+    """How long an answer takes."""
+
+    hours: float
+
+
+class Reveal(Probability, frozen=True, kw_only=True):
+    """The chance that a trial is positive when this cause acts alone."""
+
+    cause: str
+
+
 class Investigation(Item, frozen=True, kw_only=True):
-    """A test that may be asked for next; its id is that of an analyte."""
+    """A test that may be asked for next; its id is that of an analyte, unless it is a trial of another kind."""
 
     why: str
     settles: tuple[str, ...] = ()  # findings whose answer it gives
+    shows: str = ""  # result of the body that says most of the same
+    is_trial: bool = False  # something done or given: positive or negative
+    positive: str = ""  # what a positive trial is
+    reveals: tuple[Reveal, ...] = ()
+    otherwise: Probability | None = None  # chance of a positive trial when none of these acts
+    delay: Delay
     first_when: str = ""  # comes before all others when this holds
     useless_when: str = ""
     burden: float = 0.0  # [bit] of information that it must bring to be worth the trouble

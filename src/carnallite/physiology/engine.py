@@ -70,7 +70,7 @@ def fingerprint() -> str:
 
 def _folders() -> Iterator[Path]:
     yield BUILT
-    yield CACHE
+    yield CACHE / "kernel"
 
 
 def _writable(folder: Path) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, USAGE, REFUSED, FAILED = 0, 2, 3, 4
+_DEPTH = "what it rests on: cited findings, a library of virtual patients, some drawn for the patient, their own fit"
 _BESIDE = Path()  # `--plot` without a name: that of the scenario, in the folder where we are
 FIRST_YEAR, LAST_YEAR = 1700, 9000
 
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--json", action="store_true", help="print JSON")
     assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
     assess.add_argument("--force", action="store_true", help="overwrite the report")
+    assess.add_argument("--depth", choices=["findings", "library", "cloud", "fit"], default="fit", help=_DEPTH)
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
     assess.set_defaults(run=_assess)
     _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
@@ -177,7 +179,7 @@ def _assess(options: argparse.Namespace) -> int:
         return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
     local = _local_map(options.map) if options.map else None
     reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now, local=local)
-    answer = assess(reading, version=__version__)
+    answer = assess(reading, version=__version__, depth=options.depth)
     if options.html:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carnallite.assessment.cloud import build, causes, find, forms
+from carnallite.assessment.cloud import build, causes, find, forms, place
 from carnallite.assessment.cloud.members import MOST
-from carnallite.physiology import engine, population
+from carnallite.physiology import population
 from carnallite.surfaces.progress import Teller
 
 if TYPE_CHECKING:
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from carnallite.assessment.cloud import Library
 
 OK, STOPPED = 0, 130
-PLACE = engine.CACHE / "library"
 SHOWN = ("serum_magnesium", "serum_potassium", "serum_calcium", "serum_bicarbonate", "egfr")
 
 
 def built(options: argparse.Namespace) -> int:
     """Build a library, or go on with one that was begun, and return the exit code."""
-    folder = options.at or PLACE
+    folder = options.at or place()
     if options.force:
         population.empty(folder)
     teller = Teller()
@@ -42,7 +41,7 @@ def built(options: argparse.Namespace) -> int:
 
 def informed(options: argparse.Namespace) -> int:
     """Tell what a library holds and return the exit code."""
-    sys.stdout.write(told(find(options.at or PLACE)))
+    sys.stdout.write(told(find(options.at or place())))
     return OK
 
 

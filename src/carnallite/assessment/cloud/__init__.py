@@ -1,7 +1,20 @@
 """The cloud: virtual patients, drawn and simulated once, who stand for a patient as far as they explain the record."""
 
-from carnallite.assessment.cloud.library import Library, LibraryMismatch, build, find
+from carnallite.assessment.cloud.library import Library, LibraryMismatch, at_hand, build, find, place
 from carnallite.assessment.cloud.members import Form, Members, causes, draw, forms
 from carnallite.assessment.cloud.shown import ANYBODY
 
-__all__ = ["ANYBODY", "Form", "Library", "LibraryMismatch", "Members", "build", "causes", "draw", "find", "forms"]
+__all__ = [
+    "ANYBODY",
+    "Form",
+    "Library",
+    "LibraryMismatch",
+    "Members",
+    "at_hand",
+    "build",
+    "causes",
+    "draw",
+    "find",
+    "forms",
+    "place",
+]

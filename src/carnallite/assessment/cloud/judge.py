@@ -60,7 +60,9 @@ class Cloud(NamedTuple):
         What they were weighed by, in canonical units.
     members : Members
     of : array [member]
-        Which set of the posterior each has.
+        Which set of the posterior each has: the first of those that are the same for the body.
+    alike : array [set]
+        Which set stands for each set of the posterior.
     weight : array [member]
         Sums to one.
     log : array [member]
@@ -74,6 +76,7 @@ class Cloud(NamedTuple):
     results: Results
     members: Members
     of: NDArray[np.int64]
+    alike: NDArray[np.int64]
     weight: Numbers
     log: Numbers
     shown: dict[str, Numbers]
@@ -101,62 +104,144 @@ def why_not(columns: Columns, row: int) -> str:
     return ""
 
 
-def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
-    """Return the posterior of one patient with what the body says of the results, and the members behind it."""
+class Asked(NamedTuple):
+    """What is asked of one patient before any member is looked at.
+
+    Attributes
+    ----------
+    person : Person
+    results : dict of test to (low, high)
+    share : array [form]
+        How often each form acts when its cause does.
+    sets : list of tuple of str
+        The sets of causes of the posterior.
+    alike : array [set]
+        For each set the first one that is the same for the body.
+    before : array [set]
+        [log] What speaks for each set before the results.
+    findings : array [set]
+        [log] What cited findings say of the results.
+    state : array [finding]
+    same : array [finding]
+        Which findings say the same as the results.
+    """
+
+    person: Person
+    results: Results
+    share: Numbers
+    sets: list[tuple[str, ...]]
+    alike: NDArray[np.int64]
+    before: Numbers
+    findings: Numbers
+    state: NDArray[np.int8]
+    same: NDArray[np.bool_]
+
+
+def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
+    """Return what is asked of one patient."""
     facts = columns.people[row]
-    results, person = results_of(facts), person_of(facts)
+    results = results_of(facts)
     same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
     names = tuple(network().causes[number] for number in posterior.candidates[row])
     sets = [tuple(id for id, has in zip(names, one, strict=True) if has) for one in posterior.sets]
-    alike = _alike(sets)
-    before = posterior.odds[row] + told(posterior, row, ~same)
-    by_findings = told(posterior, row, same) + _level(person, results, posterior.state[row], same)
-    drawn = _Drawn(person, results, shares_of(columns, row), sets, alike)
-    rank = np.argsort(-(before + by_findings), kind="stable")[:SETS]
-    drawn.look(rank, FIRST_LOOK)
-    drawn.look(
-        rank[np.argsort(-(before + np.logaddexp(drawn.means(), by_findings))[rank], kind="stable")][:BEST], SECOND_LOOK
+    return Asked(
+        person=person_of(facts),
+        results=results,
+        share=shares_of(columns, row),
+        sets=sets,
+        alike=_alike(sets),
+        before=posterior.odds[row] + told(posterior, row, ~same),
+        findings=told(posterior, row, same),
+        state=posterior.state[row],
+        same=same,
     )
-    score, body = _scores(before, drawn, by_findings)
+
+
+def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
+    """Return the posterior of one patient with what the body says of the results, and the members behind it."""
+    asked = asked_of(columns, posterior, row)
+    members, shown = anything(asked.person, ANYTHING, seed=SEED)
+    by_findings = asked.findings + level(asked, members, likelihood(asked.results, shown))
+    drawn = _Drawn(asked)
+    rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
+    drawn.look(rank, FIRST_LOOK)
+    promise = asked.before + np.logaddexp(drawn.means(), by_findings)
+    drawn.look(rank[np.argsort(-promise[rank], kind="stable")][:BEST], SECOND_LOOK)
+    score, body = scores(asked, drawn.means(), by_findings)
     if drawn.effective(body) < ENOUGH:
         drawn.look(np.argsort(-body, kind="stable")[:LEADING], THIRD_LOOK)
-        score, body = _scores(before, drawn, by_findings)
-    joint = np.exp(score - score.max())
-    joint /= joint.sum()
+        score, body = scores(asked, drawn.means(), by_findings)
     describes = np.exp(body - score.max()) / np.exp(score - score.max()).sum()
-    cloud = Cloud(person, results, drawn.members(), drawn.of, drawn.weights(describes), drawn.log, drawn.shown,
-                  float(describes.sum()))  # fmt: skip
-    return _replaced(posterior, row, joint), cloud
+    cloud = Cloud(
+        person=asked.person,
+        results=asked.results,
+        members=drawn.members(),
+        of=drawn.of,
+        alike=asked.alike,
+        weight=drawn.weights(describes),
+        log=drawn.log,
+        shown=drawn.shown,
+        describes=float(describes.sum()),
+    )
+    return replaced(posterior, row, score), cloud
 
 
 def _alike(sets: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    """Return for each set the first one that is the same for the body: "set"."""
     first: dict[tuple[str, ...], int] = {}
     return np.array([first.setdefault(tuple(id for id in one if id in causes()), row) for row, one in enumerate(sets)])
 
 
-def _scores(before: Numbers, drawn: _Drawn, by_findings: Numbers) -> tuple[Numbers, Numbers]:
-    """Return what speaks for each set, and the part of it in which the body describes the patient: "set" [log]."""
-    complete = np.array([all(id in causes() for id in one) for one in drawn.sets])
+def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers, Numbers]:
+    """Return what speaks for each set, and the part of it in which the body describes the patient: "set" [log].
+
+    Parameters
+    ----------
+    means : array [set]
+        [log] Mean likelihood of the members of each set.
+    by_findings : array [set]
+        [log] What cited findings say, on the level of the likelihood.
+    """
+    complete = np.array([all(id in causes() for id in one) for one in asked.sets])
     unlike = np.where(complete, numbers()["unlike"], 1.0)
     with np.errstate(divide="ignore"):
-        body = before + np.log(1 - unlike) + drawn.means()
-    return np.logaddexp(body, before + np.log(unlike) + by_findings), body
+        body = asked.before + np.log(1 - unlike) + means
+        return np.logaddexp(body, asked.before + np.log(unlike) + by_findings), body
+
+
+def level(asked: Asked, members: Members, log: Numbers) -> float:
+    """Return what makes the chance of findings comparable with the density of results: both in anybody [log].
+
+    Parameters
+    ----------
+    members : Members
+        With any causes at all.
+    log : array [member]
+        How well they explain the results.
+    """
+    acting = np.zeros((len(log), len(network().causes) + 1), bool)
+    column = np.array([*(network().causes.index(id) for id in causes()), -1])
+    np.put_along_axis(acting, column[members.acting()], True, axis=1)
+    alive = ~np.isnan(log)
+    chance = told_of(acting[alive, :-1], asked.state, asked.same)
+    return float(np.logaddexp.reduce(log[alive]) - np.logaddexp.reduce(chance))
+
+
+def replaced(posterior: Posterior, row: int, score: Numbers) -> Posterior:
+    """Return the posterior with other scores ("set", log) of one patient."""
+    joint = np.exp(score - score.max())
+    joint /= joint.sum()
+    marginal, joints = posterior.marginal.copy(), posterior.joint.copy()
+    joints[row] = joint
+    marginal[row, posterior.candidates[row]] = joint @ posterior.sets.astype(float)
+    return msgspec.structs.replace(posterior, marginal=marginal, joint=joints)
 
 
 class _Drawn:
     """Members of the sets of one patient, drawn in a few looks and kept together."""
 
-    def __init__(
-        self,
-        person: Person,
-        results: Results,
-        share: Numbers,
-        sets: Sequence[tuple[str, ...]],
-        alike: NDArray[np.int64],
-    ) -> None:
-        self.person, self.results, self.share, self.sets, self.alike = person, results, share, sets, alike
-        self.width = max(1, *(len(one) for one in sets))
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.width = max(1, *(len(one) for one in asked.sets))
         self.of: NDArray[np.int64] = np.zeros(0, np.int64)
         self.log: Numbers = np.zeros(0)
         self.shown: dict[str, Numbers] = {}
@@ -164,11 +249,13 @@ class _Drawn:
 
     def look(self, which: NDArray[np.int64], each: int) -> None:
         """Draw members of some sets of the posterior."""
-        rows = np.unique(self.alike[which])
-        asked = [tuple(id for id in self.sets[row] if id in causes()) for row in rows]
-        drawn = around(self.person, asked, each=each, share=self.share, seed=SEED, first=len(self.of), width=self.width)
+        rows = np.unique(self.asked.alike[which])
+        sets = [tuple(id for id in self.asked.sets[row] if id in causes()) for row in rows]
+        drawn = around(
+            self.asked.person, sets, each=each, share=self.asked.share, seed=SEED, first=len(self.of), width=self.width
+        )
         self.of = np.concatenate([self.of, rows[drawn.of]])
-        self.log = np.concatenate([self.log, likelihood(self.results, drawn.shown)])
+        self.log = np.concatenate([self.log, likelihood(self.asked.results, drawn.shown)])
         self.shown = {
             name: np.concatenate([self.shown.get(name, np.zeros(0)), drawn.shown[name]]) for name in drawn.shown
         }
@@ -180,12 +267,12 @@ class _Drawn:
 
     def means(self) -> Numbers:
         """Return the mean likelihood of the members of each set, who live: "set" [log]."""
-        found: Numbers = np.full(len(self.sets), IMPOSSIBLE)
+        found: Numbers = np.full(len(self.asked.sets), IMPOSSIBLE)
         for row in np.unique(self.of):
             logs = self.log[self.of == row]
             logs = logs[~np.isnan(logs)]
             if len(logs):
-                found[self.alike == row] = np.logaddexp.reduce(logs) - np.log(len(logs))
+                found[self.asked.alike == row] = np.logaddexp.reduce(logs) - np.log(len(logs))
         return found
 
     def weights(self, chance: Numbers) -> Numbers:
@@ -196,7 +283,7 @@ class _Drawn:
             logs = self.log[mine]
             if not np.isnan(logs).all():
                 likely = np.nan_to_num(np.exp(logs - np.nanmax(logs)))
-                weight[mine] = chance[self.alike == row].sum() * likely / likely.sum()
+                weight[mine] = chance[self.asked.alike == row].sum() * likely / likely.sum()
         total = weight.sum()
         return weight / total if total > 0 else weight
 
@@ -255,25 +342,6 @@ def shares_of(columns: Columns, row: int) -> Numbers:
         said = {one.phenotype: one.share for one in severity if one.when == group}
         share[own] = [said.get(forms()[form].phenotype, 0.0) for form in own] if said else 1 / len(own)
     return share
-
-
-def _level(person: Person, results: Results, state: NDArray[np.int8], same: NDArray[np.bool_]) -> float:
-    """Return what makes a probability of findings comparable with a density of results: both in anybody."""
-    members, shown = anything(person, ANYTHING, seed=SEED)
-    acting = np.zeros((ANYTHING, len(network().causes) + 1), bool)
-    column = np.array([*(network().causes.index(id) for id in causes()), -1])
-    np.put_along_axis(acting, column[members.acting()], True, axis=1)
-    alive = ~np.isnan(likelihood(results, shown))
-    density = likelihood(results, shown)[alive]
-    chance = told_of(acting[alive, :-1], state, same)
-    return float(np.logaddexp.reduce(density) - np.logaddexp.reduce(chance))
-
-
-def _replaced(posterior: Posterior, row: int, joint: Numbers) -> Posterior:
-    marginal, joints = posterior.marginal.copy(), posterior.joint.copy()
-    joints[row] = joint
-    marginal[row, posterior.candidates[row]] = joint @ posterior.sets.astype(float)
-    return msgspec.structs.replace(posterior, marginal=marginal, joint=joints)
 
 
 def acting_in(cloud: Cloud) -> dict[str, float]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.assessment.cloud.members import MOST, TIMES, Members, draw
+from carnallite.assessment.cloud.members import MOST, NONE, TIMES, Members, causes, draw
 from carnallite.assessment.cloud.shown import BODY, SIZE, TESTS, scene, seen
 from carnallite.errors import CarnalliteError
-from carnallite.physiology import population
+from carnallite.physiology import engine, population
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 2560  # members in a part: one turn of all times
 SEED = 1
+SMALL = 10_000  # members of a library that is built when none is there
 FORMS = tuple(f"form_{place}" for place in range(MOST))
 STRENGTHS = tuple(f"strength_{place}" for place in range(MOST))
 COLUMNS = ("since_h", *FORMS, *STRENGTHS, *SIZE, *TESTS, *BODY, "egfr")
@@ -46,11 +47,21 @@ class Library:
         ``male``, ``age`` [a], ``weight`` [kg].
     shown : mapping of str to array [member]
         Tests by analyte in canonical units, quantities of the body by name; NaN in who did not live that long.
+    by_set : mapping of tuple of int to array
+        The members on whom exactly these `causes` act.
+    name : str
+        What it is known by: number of members, seed, hash of model and knowledge.
     """
 
     members: Members
     people: dict[str, NDArray[np.float32]]
     shown: dict[str, NDArray[np.float32]]
+    by_set: dict[tuple[int, ...], NDArray[np.int64]]
+    name: str
+
+    def is_small(self) -> bool:
+        """Return whether it is one that was built in a hurry."""
+        return len(self) <= SMALL
 
     def __len__(self) -> int:
         return len(self.members.number)
@@ -119,4 +130,32 @@ def find(path: Path) -> Library:
     strength = np.stack([table.pop(name) for name in STRENGTHS], axis=1).astype(float)
     members = Members(number, form, strength, table.pop("since_h").astype(float))
     people = {name: table.pop(name) for name in SIZE}
-    return Library(members, people, table)
+    return Library(members, people, table, _by_set(members), f"{there.count}-{there.seed}-{there.body}")
+
+
+def place(*, small: bool = False) -> Path:
+    """Return the folder of the cache for libraries of this model and knowledge: others are never in the way."""
+    name = manifest(0, SEED).body
+    return engine.CACHE / "library" / (f"{name}-small" if small else name)
+
+
+def at_hand() -> Library:
+    """Return the library of the cache, or a small one, which is built in seconds where there is none.
+
+    Raises
+    ------
+    LibraryMismatch
+        The one that is there is not whole.
+    """
+    if population.manifest_in(place()) is not None:
+        return find(place())
+    small = place(small=True)
+    build(small, SMALL)
+    return find(small)
+
+
+def _by_set(members: Members) -> dict[tuple[int, ...], NDArray[np.int64]]:
+    acting = np.sort(np.where(members.form == NONE, len(causes()), members.acting()), axis=1)
+    order = np.lexsort(acting.T[::-1])
+    groups = np.split(order, np.flatnonzero(np.diff(acting[order], axis=0).any(axis=1)) + 1)
+    return {tuple(one for one in acting[group[0]].tolist() if one < len(causes())): np.sort(group) for group in groups}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""What it costs to stand virtual patients beside a patient: the library, its weights, the drawn cloud, fit and shares.
+
+One patient is the middle of the published cases in tests/published: each is measured, the median is told. Processor
+time of one core, warm, unless a whole process is meant. Beside each figure stands what the machine could do at best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from compare import report
+
+from carnallite.assessment.cloud import build, find
+from carnallite.assessment.cloud.fit import fitted
+from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.sift import sift
+from carnallite.assessment.cloud.why import reasons
+from carnallite.assessment.panel import panel
+from carnallite.record import read_record
+
+ROOT = Path(__file__).parents[1]
+CASES = sorted((ROOT / "tests" / "published").glob("*.json"))
+PROGRAM = Path(sys.executable).with_name("carnallite")
+FACTORS = ("volume_depletion", "continued_offender")
+RUNS = 5
+
+
+def taken(work: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> float:
+    """Return the least time [s] of a few runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(RUNS):
+        began = clock()
+        work()
+        times.append(clock() - began)
+    return min(times)
+
+
+def bandwidth() -> float:
+    """Return how fast memory is copied [B/s]."""
+    block = np.zeros(50_000_000)
+    return 2 * block.nbytes / taken(block.copy, time.perf_counter)
+
+
+def main() -> int:
+    """Measure and compare with the budget."""
+    parser = argparse.ArgumentParser(description="Time the inference.")
+    parser.add_argument("--members", type=int, default=100_000)
+    parser.add_argument("--cases", type=int, default=15, help="published cases that are measured")
+    options = parser.parse_args()
+    measured: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "library"
+        began = time.perf_counter()
+        build(place, options.members)
+        measured["library_s"] = time.perf_counter() - began
+        measured["library_mb"] = sum(file.stat().st_size for file in place.iterdir()) / 1e6
+        library = find(place)
+    times: dict[str, list[float]] = {"sift": [], "judge": [], "fit": [], "shares": []}
+    bytes_read = []
+    for case in CASES[:: max(1, len(CASES) // options.cases)]:
+        everybody = panel([read_record(case).timeline])
+        columns, posterior = everybody.columns, everybody.posterior
+        if why_not(columns, 0):
+            continue
+        cloud = judge(columns, posterior, 0)[1]
+        fit = fitted(cloud, columns.people[0])
+        looked_at = sift(columns, posterior, 0, library).looked_at
+        bytes_read.append(looked_at * len(cloud.results) * 4)
+        times["sift"].append(taken(lambda: sift(columns, posterior, 0, library)))  # noqa: B023
+        times["judge"].append(taken(lambda: judge(columns, posterior, 0)))  # noqa: B023
+        if fit is not None and fit.holds():
+            times["fit"].append(taken(lambda: fitted(cloud, columns.people[0])))  # noqa: B023
+            times["shares"].append(taken(lambda: reasons(fit, FACTORS)))  # noqa: B023
+    for name, seconds in times.items():
+        measured[f"{name}_ms"] = 1000 * statistics.median(seconds)
+    measured["whole_fit_ms"] = sum(measured[f"{name}_ms"] for name in ("judge", "fit", "shares"))
+    for depth in ("library", "cloud", "fit"):
+        command = [str(PROGRAM), "assess", str(CASES[0]), "--json", "--depth", depth]
+        cold = taken(lambda: subprocess.run(command, capture_output=True, check=True), time.perf_counter)  # noqa: B023
+        measured[f"cold_{depth}_ms"] = 1000 * cold
+    least = 1000 * statistics.median(bytes_read) / bandwidth()
+    print(f"library of {options.members:,}: {measured['library_s']:.1f} s, {measured['library_mb']:.1f} MB")
+    print(f"weights by the library: {measured['sift_ms']:.1f} ms; memory alone would take {least:.3f} ms")
+    for name in ("judge", "fit", "shares", "whole_fit"):
+        print(f"{name}: {measured[f'{name}_ms']:.0f} ms of one core")
+    for depth in ("library", "cloud", "fit"):
+        print(f"a process of its own, --depth {depth}: {measured[f'cold_{depth}_ms']:.0f} ms")
+    return report("inference", measured)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
