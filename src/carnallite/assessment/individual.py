@@ -12,7 +12,7 @@ from carnallite.assessment.cloud.judge import judge, why_not
 from carnallite.assessment.cloud.library import at_hand
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
-from carnallite.assessment.cloud.words import balance_of, fit_of, share_of
+from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, unexplained
@@ -175,7 +175,7 @@ def _fitted(
     fit = fitted(cloud, person)
     if fit is None:
         return None, None, causes, factors
-    why = reasons(fit, [one.id for one in factors]) if fit.holds() else None
+    why = reasons(fit, [one.id for one in factors]) if holds(cloud, fit) else None
     off = (states["potassium"] in {"low", "high"}, states["calcium"] in {"low", "high"})
     value = fit_of(cloud, fit, why, disordered=off, magnesium_low=states["magnesium"] == "low")
     if why is None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _DAY = 24.0
 _SHOWN = 5
 _LEAST = 0.005  # [bit]
-_TRUSTED = 0.2  # chance that the body describes the patient, below which answers are those of findings
 _URGENCY = {"serum_magnesium": 0, "serum_potassium": 1, "serum_creatinine": 2}
 
 
@@ -121,7 +120,7 @@ def _options(
     if test.is_trial:
         chance = _positive(test, posterior, row)
         return [_Option(test.positive, chance), _Option(f"not: {test.positive}", 1 - chance)]
-    if cloud is not None and cloud.describes >= _TRUSTED and _is_new(test, cloud):
+    if cloud is not None and cloud.describes >= numbers()["trusted"] and _is_new(test, cloud):
         return _of_body(test, columns, posterior, row, cloud)
     return _of_findings(test, posterior, row)
 

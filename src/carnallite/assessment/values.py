@@ -81,7 +81,7 @@ class Correction(Value, frozen=True):
     what: str  # is changed, for a factor
     acting: float  # share of the fitted members on whom it acts; the numbers are those of these members
     retained: Band  # [mmol/d] of magnesium, over seven days
-    magnesium: dict[str, Band]  # [mmol/L] by days
+    magnesium: dict[str, Band]  # [mmol/L] by days, for as long as most virtual patients live
     potassium: dict[str, Band]  # [mmol/L] by days
     status: str = ""  # of what it rests on, where that is disputed
 
@@ -102,7 +102,7 @@ class IndividualFit(Value, frozen=True):
 
     holds: bool
     words: str
-    describes: float  # chance that the body describes this patient, before the history is looked at
+    describes: float  # chance that the body describes this patient, by the results without their history
     members: int
     effective: float
     results: tuple[Beside, ...]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from carnallite.knowledge import knowledge
 from carnallite.surfaces import views, words
+from carnallite.surfaces.printed import share
+from carnallite.surfaces.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +55,7 @@ class Page:
             "others": [one for one in causes if one not in shown],
             "together": words.together(answer),
             "factors": factors,
+            "why": why(answer, units=self.units),
             "explained": [self._link(one) for one in words.explained(answer)],
             "tests": answer.next_tests,
             "missing": answer.missing,
@@ -116,7 +119,7 @@ class Page:
     def _cause(self, cause: RankedCause) -> views.Candidate:
         return views.Candidate(
             id=cause.id, name=cause.name, chance=_chance(cause.probability), basis=cause.basis,
-            because=cause.because, share=words.share(cause.share), grounds=self._grounds(cause.for_),
+            because=cause.because, share=share(cause.share, self.units), grounds=self._grounds(cause.for_),
             against=self._grounds(cause.against), claims=self._claims(cause.statements),
             is_cause=cause.id not in words.NO_CAUSE,
         )  # fmt: skip
@@ -125,7 +128,7 @@ class Page:
         known = knowledge().factors.get(factor.id)
         return views.Candidate(
             id=factor.id, name=factor.name, chance=_chance(factor.probability), basis="",
-            because=known.mechanism if known else "", share=words.share(factor.share),
+            because=known.mechanism if known else "", share=share(factor.share, self.units),
             grounds=self._grounds(factor.for_), against=(),
             claims=self._claims(known.statements if known else ()), is_cause=False,
         )  # fmt: skip

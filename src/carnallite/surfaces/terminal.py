@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from carnallite.knowledge import knowledge
 from carnallite.surfaces import words
+from carnallite.surfaces.printed import share
+from carnallite.surfaces.why import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,8 +131,8 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     page.gap()
     page.write(words.headline(assessment, units, both=both), style="strong")
     page.write(f"{words.sample_times(assessment)}. Times are UTC.", indent=2, style="faint")
-    _causes(page, assessment, tell)
-    _factors(page, assessment, tell)
+    _causes(page, assessment, tell, units)
+    _why(page, assessment, tell, units)
     _explained(page, assessment)
     _tests(page, assessment)
     _missing(page, assessment)
@@ -149,7 +151,7 @@ def _alerts(page: Page, label: str, style: str, alerts: Iterable[Alert], tell: C
         _disputes(page, alert.statements, indent=2)
 
 
-def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
+def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str], units: words.Units) -> None:
     causes = assessment.causes
     withheld = next((one for one in assessment.issues if one.code == "ranking_withheld"), None)
     if assessment.cannot_tell:
@@ -167,7 +169,7 @@ def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> N
         page.gap()
         page.write("Still possible:", indent=2)
     for number, cause in enumerate(listed, 1):
-        _cause(page, number, cause, tell)
+        _cause(page, number, cause, tell, units)
     others = [one for one in known if one not in listed]
     if others:
         names = [f"{one.name} {words.percent(one.probability)}" for one in others[:_SHOWN_OTHERS]]
@@ -177,14 +179,14 @@ def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> N
         page.write(f"Together: {words.together(assessment)}", indent=2, hang=4)
 
 
-def _cause(page: Page, number: int, cause: RankedCause, tell: Callable[[str], str]) -> None:
+def _cause(page: Page, number: int, cause: RankedCause, tell: Callable[[str], str], units: words.Units) -> None:
     page.pair(f"{number} {cause.name}", _probability(cause, page), indent=1, style="strong")
     if cause.id in words.NO_CAUSE:
         return
     told = f"{cause.basis.capitalize()}. {cause.because}".strip()
     page.write(told, indent=3)
     if cause.share:
-        page.write(f"Its share: {words.share(cause.share)}", indent=3)
+        page.write(f"Its share: {share(cause.share, units)}", indent=3)
     for reason in words.strongest(cause.for_, _SHOWN_FOR):
         page.write(f"+ {_reason(reason, tell)}", indent=3, hang=5)
     for reason in words.strongest(cause.against, _SHOWN_AGAINST):
@@ -218,10 +220,14 @@ def _disputes(page: Page, ids: Iterable[str | None], *, indent: int) -> None:
         page.write(told, indent=indent, hang=indent + 2)
 
 
+def _why(page: Page, assessment: Assessment, tell: Callable[[str], str], units: words.Units) -> None:
+    if assessment.factors or assessment.fit:
+        page.title("WHY IT STAYS SO")
+    _factors(page, assessment, tell)
+    write(page, assessment, units=units)
+
+
 def _factors(page: Page, assessment: Assessment, tell: Callable[[str], str]) -> None:
-    if not assessment.factors:
-        return
-    page.title("WHY IT STAYS SO")
     for factor in assessment.factors:
         reasons = words.strongest(factor.for_, _SHOWN_FOR)
         why = f": {'; '.join(tell(reason.fact) for reason in reasons)}" if reasons else ""

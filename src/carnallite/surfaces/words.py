@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from carnallite.assessment import Assessment, RankedCause, Reason, Result
-    from carnallite.assessment.values import Share, State
+    from carnallite.assessment.values import State
     from carnallite.knowledge import Statement
     from carnallite.quantity import Analyte
 
@@ -299,14 +299,6 @@ def together(assessment: Assessment) -> str:
         if len(joint.causes) > 1:
             return f"{' with '.join(names.get(id, id) for id in joint.causes)}, {percent(joint.probability)}"
     return ""
-
-
-def share(one: Share | None) -> str:
-    """Return how much of the disorder a cause makes, with its band, or an empty text."""
-    if one is None:
-        return ""
-    band = f"{one.low:g} to {one.high:g}{JOIN}{one.unit}"
-    return f"{one.value:g}{JOIN}{one.unit} ({band}) over {one.horizon_days}{JOIN}days"
 
 
 def cannot_tell(causes: tuple[RankedCause, ...]) -> str:

@@ -65,6 +65,6 @@ def bits(cloud: Cloud, test: str, joint: Numbers) -> float:
 
 def limits(test: str, *, sex: str | None, age: float | None) -> list[float]:
     """Return the ends of the reference interval of a test that are finite, rising."""
-    usual = analyte(test).reference(sex=sex, age=age)  # type: ignore[arg-type]
+    usual = analyte(test).reference(sex=sex, age=age)
     ends = () if usual is None else (usual.low, usual.high)
     return [end for end in ends if end is not None and np.isfinite(end) and end > 0]

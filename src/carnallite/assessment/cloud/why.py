@@ -117,7 +117,7 @@ def reasons(fit: Fit, factors: Sequence[str]) -> Why:
     """
     as_is = _simulated(fit, fit.members, _going_on(fit))
     changes = [*_by_cause(fit, as_is), *_by_factor(fit, as_is, factors)]
-    known = tuple(one for one in changes if (np.isfinite(one.potassium).mean(axis=0) > MOST_LIVE).all())
+    known = tuple(one for one in changes if np.isfinite(one.potassium[:, 0]).mean() > MOST_LIVE)
     return Why(_balance(fit), known, _corrected(fit, as_is))
 
 

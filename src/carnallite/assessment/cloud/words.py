@@ -8,6 +8,7 @@ import numpy as np
 
 from carnallite.assessment.cloud.history import LENGTH
 from carnallite.assessment.cloud.shown import DAY
+from carnallite.assessment.cloud.weigh import numbers
 from carnallite.assessment.cloud.why import DAYS, MOST_LIVE, corrections
 from carnallite.assessment.values import Balance, Band, Beside, Correction, IndividualFit, Share
 from carnallite.knowledge import knowledge
@@ -56,8 +57,8 @@ def fit_of(
         for ion, is_off in zip(("potassium", "calcium"), disordered, strict=True)
     ]
     return IndividualFit(
-        holds=fit.holds(),
-        words=_told(fit),
+        holds=holds(cloud, fit),
+        words=_told(cloud, fit),
         describes=round(cloud.describes, 4),
         members=len(fit.members.number),
         effective=round(fit.effective, 1),
@@ -106,10 +107,16 @@ def _correction(one: Change) -> Correction:
         what=known.about if known else "",
         acting=round(one.acting, 3),
         retained=band(one.retained),
-        magnesium={str(day): band(one.magnesium[:, column]) for column, day in enumerate(DAYS)},
-        potassium={str(day): band(one.potassium[:, column]) for column, day in enumerate(DAYS)},
+        magnesium=_by_days(one.magnesium),
+        potassium=_by_days(one.potassium),
         status=str(known.status) if known else "",
     )
+
+
+def _by_days(values: Numbers) -> dict[str, Band]:
+    """Return a change by days, for as long as most members live."""
+    live = np.isfinite(values).mean(axis=0) > MOST_LIVE
+    return {str(day): band(values[:, column]) for column, day in enumerate(DAYS) if live[column]}
 
 
 def _beside(fit: Fit) -> list[Beside]:
@@ -126,12 +133,19 @@ def _beside(fit: Fit) -> list[Beside]:
     return found
 
 
-def _told(fit: Fit) -> str:
+def holds(cloud: Cloud, fit: Fit) -> bool:
+    """Return whether numbers may be given: the body describes the patient, and the newest results are explained."""
+    return fit.holds() and cloud.describes >= numbers()["trusted"]
+
+
+def _told(cloud: Cloud, fit: Fit) -> str:
     """Return in a sentence how far the members explain the patient."""
     count = len(fit.residuals)
     if not count:
         return "No dated result could be compared."
     explained = sum(one.off <= 1 for one in fit.residuals)
+    if cloud.describes < numbers()["trusted"]:
+        return "The model hardly describes what the laboratory found in this patient. No shares are given."
     if fit.holds():
         told = f"Virtual patients with this history show {explained} of {count} results as they were measured."
     else:
