@@ -13,7 +13,6 @@ from carnallite.assessment.facts import PRESENT, UNKNOWN
 from carnallite.assessment.infer import network, unexplained
 from carnallite.assessment.values import Answer, NextTest
 from carnallite.knowledge import knowledge
-from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,10 +31,12 @@ _URGENCY = {"serum_magnesium": 0, "serum_potassium": 1, "serum_creatinine": 2}
 
 
 class _Option(NamedTuple):
-    """One answer of a test, and its chance under each set of causes: "set"."""
+    """One answer of a test, in words or as an interval, and its chance under each set of causes: "set"."""
 
     told: str
     chance: Numbers
+    low: float | None = None
+    high: float | None = None
 
 
 def next_tests(columns: Columns, posterior: Posterior, row: int, cloud: Cloud | None = None) -> tuple[NextTest, ...]:
@@ -126,16 +127,13 @@ def _options(
 
 
 def _of_body(test: Investigation, columns: Columns, posterior: Posterior, row: int, cloud: Cloud) -> list[_Option]:
-    person, item = columns.people[row], analyte(test.shows)
+    person = columns.people[row]
     ends = ask.limits(test.shows, sex=person.sex, age=person.age)
     if not ends:
         return _of_findings(test, posterior, row)
     chance = ask.outcomes(cloud, test.shows, np.array(ends), len(posterior.joint[row]))
-    shown = [item.show(end) for end in ends]
-    told = [f"below {shown[0]}", f"above {shown[-1]}"]
-    if len(ends) == 2:
-        told.insert(1, f"{shown[0].split()[0]} to {shown[1]}")
-    return [_Option(f"{item.short} {one}", chance[:, column]) for column, one in enumerate(told)]
+    edges = [None, *ends, None]
+    return [_Option(test.shows, chance[:, column], low, edges[column + 1]) for column, low in enumerate(edges[:-1])]
 
 
 def _of_findings(test: Investigation, posterior: Posterior, row: int) -> list[_Option]:
@@ -165,8 +163,12 @@ def _answers(options: list[_Option], posterior: Posterior, row: int) -> tuple[An
         best = int(marginal.argmax())
         cause = network().causes[posterior.candidates[row, best]]
         is_none = none > marginal[best]
+        is_result = option.low is not None or option.high is not None
         found.append(Answer(
-            when=option.told,
+            when="" if is_result else option.told,
+            quantity=option.told if is_result else "",
+            low=option.low,
+            high=option.high,
             chance=round(float(weight.sum() / total), 4),
             cause="other" if is_none else cause,
             name="None of the causes that we know" if is_none else knowledge().causes[cause].name,

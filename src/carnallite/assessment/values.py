@@ -144,13 +144,19 @@ class JointCauses(Value, frozen=True):
 
 
 class Answer(Value, frozen=True):
-    """One answer that a test may give: how likely it is, and which cause would then lead."""
+    """One answer that a test may give: how likely it is, and which cause would then lead.
 
-    when: str
+    A result is told by its analyte and the ends of an interval, in the canonical unit; anything else in words.
+    """
+
     chance: float
     cause: str
     name: str
     probability: float
+    when: str = ""
+    quantity: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 class NextTest(Value, frozen=True):

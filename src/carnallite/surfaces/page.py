@@ -13,11 +13,12 @@ from carnallite.surfaces.why import why
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from carnallite.assessment import Alert, Assessment, RankedCause, RankedFactor, Reason, Result
+    from carnallite.assessment import Alert, Assessment, NextTest, RankedCause, RankedFactor, Reason, Result
     from carnallite.knowledge import Reference, Statement
 
 FLAGS = {"L": "low", "H": "high", "?": "perhaps out of range", "": ""}
 _FIRST_PAGE_CAUSES, _DETAILED = 3, 8
+_BEST_TESTS = 3  # whose answers are told
 _NAMED = 0.1  # a cause less probable than this is named in one line
 _ARROWS = {"low": "▼", "high": "▲", "normal": "●", "unknown": ""}
 _SYMBOLS = {"magnesium": "Mg", "potassium": "K", "calcium": "Ca"}
@@ -57,7 +58,7 @@ class Page:
             "factors": factors,
             "why": why(answer, units=self.units),
             "explained": [self._link(one) for one in words.explained(answer)],
-            "tests": answer.next_tests,
+            "tests": [self._test(one, number) for number, one in enumerate(answer.next_tests)],
             "missing": answer.missing,
             "issues": [one for one in answer.issues if one.code != "ranking_withheld"],
             "detailed": detailed,
@@ -83,6 +84,10 @@ class Page:
     def _claims(self, ids: Iterable[str]) -> tuple[views.Claim, ...]:
         known = (words.statement(id) for id in ids)
         return tuple(_claim(one) for one in known if one is not None)
+
+    def _test(self, test: NextTest, number: int) -> views.Test:
+        answers = words.answers(test, self.units) if number < _BEST_TESTS else ()
+        return views.Test(name=test.name, why=test.why, delay=words.delay(test), answers=answers)
 
     def _warnings(self) -> list[views.Notice]:
         answer = self.assessment

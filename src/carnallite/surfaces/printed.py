@@ -59,10 +59,10 @@ def in_a_day(units: words.Units) -> Printed:
 
 
 def share(one: Share | None, units: words.Units) -> str:
-    """Return how much magnesium a correction keeps in a day, with its range, or an empty text."""
+    """Return in words how much magnesium a correction would keep in a day, with its range, or an empty text."""
     if one is None:
         return ""
     shown = in_a_day(units)
-    unit = f"{words.JOIN}{shown.unit}"
-    ends = f"{shown.number(one.low)} to {shown.number(one.high)}{unit}"
-    return f"{shown.number(one.value)}{unit} ({ends}) over {one.horizon_days}{words.JOIN}days"
+    number = f"{shown.number(one.value)}{words.JOIN}{shown.unit}"
+    ends = f"{shown.number(one.low)} to {shown.number(one.high)}"
+    return f"Corrected, it would keep {number} of magnesium ({ends}; simulated, {one.horizon_days}{words.JOIN}days)"

@@ -134,7 +134,7 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     _causes(page, assessment, tell, units)
     _why(page, assessment, tell, units)
     _explained(page, assessment)
-    _tests(page, assessment)
+    _tests(page, assessment, units)
     _missing(page, assessment)
     _issues(page, assessment, listed=unread)
     _foot(page, assessment)
@@ -157,7 +157,7 @@ def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str], unit
     if assessment.cannot_tell:
         page.title("LIKELY CAUSES: CANNOT TELL YET")
         page.write(withheld.what if withheld else words.cannot_tell(causes), indent=2)
-        _list_tests(page, assessment.next_tests[:_BEST_TESTS])
+        _list_tests(page, assessment.next_tests[:_BEST_TESTS], units)
     else:
         page.title("LIKELY CAUSES")
     if causes and causes[0].id == "none" and not assessment.cannot_tell:
@@ -186,7 +186,7 @@ def _cause(page: Page, number: int, cause: RankedCause, tell: Callable[[str], st
     told = f"{cause.basis.capitalize()}. {cause.because}".strip()
     page.write(told, indent=3)
     if cause.share:
-        page.write(f"Its share: {share(cause.share, units)}", indent=3)
+        page.write(f"{share(cause.share, units)}.", indent=3)
     for reason in words.strongest(cause.for_, _SHOWN_FOR):
         page.write(f"+ {_reason(reason, tell)}", indent=3, hang=5)
     for reason in words.strongest(cause.against, _SHOWN_AGAINST):
@@ -249,16 +249,18 @@ def _explained(page: Page, assessment: Assessment) -> None:
         _disputes(page, link.statements, indent=4)
 
 
-def _tests(page: Page, assessment: Assessment) -> None:
+def _tests(page: Page, assessment: Assessment, units: words.Units) -> None:
     tests = assessment.next_tests[_BEST_TESTS if assessment.cannot_tell else 0 :]
     if tests:
         page.title("FURTHER TESTS" if assessment.cannot_tell else "NEXT TESTS")
-        _list_tests(page, tests)
+        _list_tests(page, tests, units)
 
 
-def _list_tests(page: Page, tests: Iterable[NextTest]) -> None:
-    for test in tests:
-        page.write(f"> {test.name}: {test.why}", indent=2, hang=4)
+def _list_tests(page: Page, tests: Iterable[NextTest], units: words.Units) -> None:
+    for number, test in enumerate(tests):
+        page.write(" ".join(filter(None, (f"> {test.name}: {test.why}", words.delay(test)))), indent=2, hang=4)
+        for told in words.answers(test, units) if number < _BEST_TESTS else ():
+            page.write(told, indent=6, hang=8, style="faint")
 
 
 def _missing(page: Page, assessment: Assessment) -> None:

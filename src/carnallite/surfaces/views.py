@@ -51,6 +51,15 @@ class Notice(View, frozen=True):
     is_wide: bool
 
 
+class Test(View, frozen=True):
+    """A test worth doing next, and what each answer would mean."""
+
+    name: str
+    why: str
+    delay: str
+    answers: tuple[str, ...]
+
+
 class Candidate(View, frozen=True):
     """A cause or a factor."""
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from carnallite.knowledge import knowledge
-from carnallite.quantity import analytes, printed_unit
+from carnallite.quantity import analyte, analytes, printed_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from carnallite.assessment import Assessment, RankedCause, Reason, Result
-    from carnallite.assessment.values import State
+    from carnallite.assessment.values import Answer, NextTest, State
     from carnallite.knowledge import Statement
     from carnallite.quantity import Analyte
 
@@ -218,6 +218,28 @@ def _measured() -> re.Pattern[str]:
     unit = "|".join(re.escape(one) for one in sorted(units, key=len, reverse=True))
     number = rf"[<>≤≥]?\d+(?:\.\d+)?{JOIN}(?:{unit})"
     return re.compile(rf"(?P<name>{names}) (?P<value>{number}(?: to {number})?)(?![\w/])")
+
+
+def answers(test: NextTest, units: Units) -> tuple[str, ...]:
+    """Return what each answer of a test would mean, one text each."""
+    return tuple(
+        f"{_answer(one, units)} ({percent(one.chance)}): {one.name}, {percent(one.probability)}" for one in test.answers
+    )
+
+
+def _answer(one: Answer, units: Units) -> str:
+    if not one.quantity:
+        return one.when[0].upper() + one.when[1:]
+    item = analyte(one.quantity)
+    ends = ["" if end is None else item.show(end, "us" if units == "us" else "si") for end in (one.low, one.high)]
+    if not all(ends):
+        return f"{item.short} above {ends[0]}" if ends[0] else f"{item.short} below {ends[1]}"
+    return f"{item.short} {ends[0].split(JOIN)[0]} to {ends[1]}"
+
+
+def delay(test: NextTest) -> str:
+    """Return how long the answer of a test takes, in words."""
+    return "" if test.delay_h is None else f"Answer in about {ago(test.delay_h)}."
 
 
 def headline(assessment: Assessment, units: Units, *, both: bool = False) -> str:

@@ -117,9 +117,9 @@ def full() -> Assessment:
         joint=(), balance=None, fit=None, plans=(), forecast=None,
         magnesium_explains=Explained(potassium=0.88, calcium=0.71),
         next_tests=(
-            NextTest(id="urine_magnesium", name="Spot urine magnesium with creatinine", information=0.42,
+            NextTest(id="urine_magnesium", name="Urine magnesium with creatinine, spot or 24 h", information=0.42,
                      why="It tells whether the kidney or the bowel loses magnesium."),
-            NextTest(id="urine_potassium", name="Spot urine potassium with creatinine", information=0.31,
+            NextTest(id="urine_potassium", name="Urine potassium with creatinine, spot or 24 h", information=0.31,
                      why="It tells whether the kidney loses potassium."),
             NextTest(id="pth", name="Parathyroid hormone", information=0.12,
                      why="Low magnesium silences it; high speaks for lack of vitamin D."),

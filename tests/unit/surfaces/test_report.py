@@ -221,7 +221,7 @@ def test_cannot_tell_is_a_designed_state() -> None:
     order = [
         "Likely causes: cannot tell yet",
         "These tests would tell most",
-        "1. Spot urine magnesium",
+        "1. Urine magnesium",
         "3. Parathyroid",
     ]
     places = [text.index(part) for part in order]
@@ -281,7 +281,7 @@ def test_shares_and_joint_causes_are_shown_once_they_exist() -> None:
     joint = JointCauses(causes=("loop_diuretic", "ppi"), probability=0.41)
     answer = made.changed(causes=(msgspec.structs.replace(first, share=share), *rest), joint=(joint,))
     text = Reader(page(answer)).text
-    assert "Its share: 3.1 mmol/d (1.8 to 4.6 mmol/d) over 7 days" in text
+    assert "Corrected, it would keep 3.1 mmol/d of magnesium (1.8 to 4.6; simulated, 7 days)" in text
     assert "Together: Loop diuretic with Proton-pump inhibitor, 41 %" in text
 
 
