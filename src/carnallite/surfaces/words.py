@@ -221,15 +221,23 @@ def _measured() -> re.Pattern[str]:
 
 
 def answers(test: NextTest, units: Units) -> tuple[str, ...]:
-    """Return what each answer of a test would mean, one text each."""
+    """Return what each answer of a test would mean, one text each; one text where all mean the same."""
+    if len({one.cause for one in test.answers}) == 1:
+        chances = sorted(one.probability for one in test.answers)
+        return (f"Whatever it shows, the first stays {test.answers[0].name}, {_from_to(*chances)}",)
     return tuple(
         f"{_answer(one, units)} ({percent(one.chance)}): {one.name}, {percent(one.probability)}" for one in test.answers
     )
 
 
+def _from_to(*chances: float) -> str:
+    low, high = percent(chances[0]), percent(chances[-1])
+    return low if low == high else f"{low} to {high}"
+
+
 def _answer(one: Answer, units: Units) -> str:
     if not one.quantity:
-        return one.when[0].upper() + one.when[1:]
+        return one.when if one.when[1:2].isupper() else one.when[0].upper() + one.when[1:]
     item = analyte(one.quantity)
     ends = ["" if end is None else item.show(end, "us" if units == "us" else "si") for end in (one.low, one.high)]
     if not all(ends):
