@@ -16,6 +16,7 @@ from carnallite.assessment.facts import Facts
 from carnallite.assessment.panel import panel
 from carnallite.physiology import engine
 from carnallite.record.sketch import read_sketch
+from records import condition, drug, observation, read
 
 if engine.kernel() is None:
     pytest.skip("no compiled kernel", allow_module_level=True)
@@ -168,3 +169,30 @@ def test_a_history_has_doses_and_windows_of_drugs() -> None:
     assert history.windows == {"ppi": (LENGTH - 40 * 24, np.inf)}
     assert [(one.time, one.low) for one in history.seen] == [(LENGTH - 72, 0.6), (LENGTH, 0.5)]
     assert history.seen[0].weight < history.seen[1].weight
+
+
+def test_treatment_of_the_record_is_given_to_the_members() -> None:
+    def given(day: int) -> dict[str, object]:
+        return {
+            "resourceType": "MedicationAdministration", "status": "completed", "subject": {"reference": "Patient/p1"},
+            "medicationCodeableConcept": {"text": "magnesium sulfate"},
+            "effectiveDateTime": f"2020-06-0{day}T08:00:00Z",
+            "dosage": {"dose": {"value": 4, "unit": "g"}, "route": {"text": "Intravenous"}},
+        }  # fmt: skip
+
+    tablets = drug(
+        "magnesium oxide", effectivePeriod={"start": "2020-05-01"},
+        dosage=[{"text": "4 mmol three times daily", "route": {"text": "oral"}}],
+    )  # fmt: skip
+    record = [
+        observation("2601-3", 0.35, "mmol/L", effectiveDateTime="2020-06-01T07:00:00Z"),
+        observation("2601-3", 0.75, "mmol/L", effectiveDateTime="2020-06-03T07:00:00Z"),
+        observation("2601-3", 0.5, "mmol/L", effectiveDateTime="2020-06-08T07:00:00Z"),
+        *(given(day) for day in (1, 2, 7)), tablets, condition("jejunostomy"),
+    ]  # fmt: skip
+    found = assess(read(*record))
+    assert found.balance is not None
+    assert found.fit is not None
+    assert found.balance.injected.value == pytest.approx(4 * 4.06)  # the gram holds 4.06 mmol; one dose on the last day
+    assert any("taken to have run" in one for one in found.fit.assumptions)
+    assert {one.id for one in found.fit.corrections} >= {"poor_salt_form", "inadequate_dose"}
