@@ -105,7 +105,7 @@ def fitted(cloud: Cloud, facts: Facts) -> Fit | None:
         return None
     history = history_of(facts, cloud.person, tuple(acting_in(cloud)))
     rows = systematic(cloud.weight, PARTICLES)
-    state = _through(history, cloud.members.some(rows))
+    state = _through(history, cloud.members.some(rows), cloud.power)
     log = state.log - cloud.log[rows]  # they were drawn by what they explain without the history
     log = np.where(np.isfinite(state.log) & np.isfinite(log), log, -np.inf)
     if not np.isfinite(log).any():
@@ -117,7 +117,7 @@ def fitted(cloud: Cloud, facts: Facts) -> Fit | None:
     taken = 0.0
     for turn in range(MOVES):
         proposed = _proposed(state.members, history, turn)
-        new = _through(history, proposed)
+        new = _through(history, proposed, cloud.power)
         ratio = new.log - state.log + _prior(proposed) - _prior(state.members)
         yes = np.log(uniform(SEED, f"fit.accept.{turn}", np.arange(PARTICLES))) < np.where(
             np.isnan(ratio), -np.inf, ratio
@@ -160,7 +160,7 @@ def _parts(members: Members, history: History, *, ends: bool) -> Iterator[Part]:
             yield part(members, row, start=start, whom=members.since == since)
 
 
-def _through(history: History, members: Members) -> _State:
+def _through(history: History, members: Members, power: float) -> _State:
     given = staged(history.scenario, members, parts_of(members, history), seed=SEED)
     tests = tuple(dict.fromkeys(one.test for one in history.seen if one.test != "egfr"))
     states = tuple(state.name for state in model().states)
@@ -169,7 +169,7 @@ def _through(history: History, members: Members) -> _State:
     shown["egfr"] = estimated(course["kidney.gfr"], given.people)
     log = np.zeros(len(members.number))
     for one in history.seen:
-        log = log + one.weight * chance(one.test, one.low, one.high, _at(course, one, shown))
+        log = log + power * one.weight * chance(one.test, one.low, one.high, _at(course, one, shown))
     log = np.where(course.ended_early, np.nan, log)
     return _State(members, log, course, given, shown)
 

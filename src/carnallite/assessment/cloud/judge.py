@@ -42,7 +42,9 @@ FIRST_LOOK = 8  # members of each of them
 BEST = 24  # sets are simulated again
 SECOND_LOOK = 48  # members of each of these
 ENOUGH = 40.0  # effective members; with fewer the leading sets are drawn again
-LEADING, THIRD_LOOK = 5, 120
+LEADING = 5
+THIRD_LOOK = 120  # members of each of these
+WEAKER = (1.0, 0.7, 0.5, 0.35, 0.25)  # powers of the likelihood; the first with which enough members fit is used
 ANYTHING = 240  # members with any causes, to know what the laboratory may find in anybody
 IMPOSSIBLE = -700.0
 SEED = 1
@@ -68,6 +70,8 @@ class Cloud(NamedTuple):
     log : array [member]
         Logarithm of how well each explains the results.
     shown : dict of test to array [member]
+    power : float
+        [1] Of the likelihood: below one where too few members came near the results, which then count less.
     describes : float
         [1] Chance that the body describes this patient, after the results; before them 1 - `unlike`.
     """
@@ -80,6 +84,7 @@ class Cloud(NamedTuple):
     weight: Numbers
     log: Numbers
     shown: dict[str, Numbers]
+    power: float
     describes: float
 
     def effective(self) -> float:
@@ -161,7 +166,8 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     """Return the posterior of one patient with what the body says of the results, and the members behind it."""
     asked = asked_of(columns, posterior, row)
     members, shown = anything(asked.person, ANYTHING, seed=SEED)
-    by_findings = asked.findings + level(asked, members, likelihood(asked.results, shown))
+    anybody = likelihood(asked.results, shown)
+    by_findings = asked.findings + level(asked, members, anybody)
     drawn = _Drawn(asked)
     rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
     drawn.look(rank, FIRST_LOOK)
@@ -170,7 +176,11 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     score, body = scores(asked, drawn.means(), by_findings)
     if drawn.effective(body) < ENOUGH:
         drawn.look(np.argsort(-body, kind="stable")[:LEADING], THIRD_LOOK)
-        score, body = scores(asked, drawn.means(), by_findings)
+    for power in WEAKER:
+        drawn.power = power
+        score, body = scores(asked, drawn.means(), asked.findings + level(asked, members, power * anybody))
+        if drawn.effective(body) >= ENOUGH:
+            break
     describes = np.exp(body - score.max()) / np.exp(score - score.max()).sum()
     cloud = Cloud(
         person=asked.person,
@@ -179,7 +189,8 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
         of=drawn.of,
         alike=asked.alike,
         weight=drawn.weights(describes),
-        log=drawn.log,
+        log=drawn.power * drawn.log,
+        power=drawn.power,
         shown=drawn.shown,
         describes=float(describes.sum()),
     )
@@ -242,6 +253,7 @@ class _Drawn:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.width = max(1, *(len(one) for one in asked.sets))
+        self.power = 1.0
         self.of: NDArray[np.int64] = np.zeros(0, np.int64)
         self.log: Numbers = np.zeros(0)
         self.shown: dict[str, Numbers] = {}
@@ -269,7 +281,7 @@ class _Drawn:
         """Return the mean likelihood of the members of each set, who live: "set" [log]."""
         found: Numbers = np.full(len(self.asked.sets), IMPOSSIBLE)
         for row in np.unique(self.of):
-            logs = self.log[self.of == row]
+            logs = self.power * self.log[self.of == row]
             logs = logs[~np.isnan(logs)]
             if len(logs):
                 found[self.asked.alike == row] = np.logaddexp.reduce(logs) - np.log(len(logs))
@@ -280,7 +292,7 @@ class _Drawn:
         weight = np.zeros(len(self.log))
         for row in np.unique(self.of):
             mine = self.of == row
-            logs = self.log[mine]
+            logs = self.power * self.log[mine]
             if not np.isnan(logs).all():
                 likely = np.nan_to_num(np.exp(logs - np.nanmax(logs)))
                 weight[mine] = chance[self.asked.alike == row].sum() * likely / likely.sum()

@@ -130,13 +130,18 @@ def find(path: Path) -> Library:
     strength = np.stack([table.pop(name) for name in STRENGTHS], axis=1).astype(float)
     members = Members(number, form, strength, table.pop("since_h").astype(float))
     people = {name: table.pop(name) for name in SIZE}
-    return Library(members, people, table, _by_set(members), f"{there.count}-{there.seed}-{there.body}")
+    return Library(members, people, table, _by_set(members), f"{there.count}-{there.seed}-{_hash(there)}")
 
 
 def place(*, small: bool = False) -> Path:
     """Return the folder of the cache for libraries of this model and knowledge: others are never in the way."""
-    name = manifest(0, SEED).body
+    name = _hash(manifest(0, SEED))
     return engine.CACHE / "library" / (f"{name}-small" if small else name)
+
+
+def _hash(made: population.Manifest) -> str:
+    """Return what model, knowledge and drawing make, whatever the number of members."""
+    return blake2b(f"{made.scenario} {made.body}".encode(), digest_size=8).hexdigest()
 
 
 def at_hand() -> Library:
