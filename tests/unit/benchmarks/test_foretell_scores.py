@@ -1,4 +1,4 @@
-"""Scores of foretold values, on numbers that are made so that the answer is known; and what a cut leaves of a record."""
+"""Scores of foretold values, on numbers whose answer is known, and what a cut leaves of a record."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-from foretell import after_the_cut
+from foretell import Cut, Look, Outcome, after_the_cut
 from foretell_page import MARKS, put_into, tabled
 from foretell_score import (
     Forecast,
@@ -163,6 +164,13 @@ def test_what_runs_at_the_cut_runs_on(at: str, shift: float, given: list[tuple[s
 def test_regular_doses_go_on() -> None:
     dose = Dose(what="potassium chloride", amount="20 mmol", route="oral", every="8 h", start="0 h", until="30 h")
     assert [one.at[0] for one in after_the_cut(dose, -10.0)] == ["6.000000 h", "14.000000 h"]
+
+
+# answers ------------------------------------------------------------------------------------------------------------
+def test_an_answer_is_read_as_it_was_written() -> None:
+    asked = Cut(Look(why_not="the body is an adult's"), 0, ())
+    one = Outcome(3, Look(describes=0.5, holds=True, seconds=1.5), (asked,))
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Outcome) == one
 
 
 # page ---------------------------------------------------------------------------------------------------------------
