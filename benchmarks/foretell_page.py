@@ -172,7 +172,12 @@ def _methods(source: str, test: str, table: Table, seed: int) -> str:
         f"{len(table.rows)} values of {len(set(table.stay.tolist()))} stays, {hours[1]:.0f} h after the cut "
         f"({hours[0]:.0f} to {hours[2]:.0f} h in 80 %)."
     )
-    return f"{title}\n\n{told}\n\n{_table(head, rows)}"
+    mean, both = table.scores["shrunk"], table.scores["both"]
+    beyond = (
+        f"Members beside the mean of the stays, over the mean alone: {_sure(mean.error - both.error, table, seed, '+.4f')} "
+        f"in error, {_sure(both.log - mean.log, table, seed, '+.3f')} in log score."
+    )
+    return f"{title}\n\n{told}\n\n{_table(head, rows)}\n\n{beyond}"
 
 
 def _sure(values: Numbers, table: Table, seed: int, form: str = ".3f") -> str:
