@@ -173,10 +173,8 @@ def _methods(source: str, test: str, table: Table, seed: int) -> str:
         f"({hours[0]:.0f} to {hours[2]:.0f} h in 80 %)."
     )
     mean, both = table.scores["shrunk"], table.scores["both"]
-    beyond = (
-        f"Members beside the mean of the stays, over the mean alone: {_sure(mean.error - both.error, table, seed, '+.4f')} "
-        f"in error, {_sure(both.log - mean.log, table, seed, '+.3f')} in log score."
-    )
+    error, log = _sure(mean.error - both.error, table, seed, "+.4f"), _sure(both.log - mean.log, table, seed, "+.3f")
+    beyond = f"Members beside the mean of the stays, over the mean alone: {error} in error, {log} in log score."
     return f"{title}\n\n{told}\n\n{_table(head, rows)}\n\n{beyond}"
 
 
