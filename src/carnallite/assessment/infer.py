@@ -125,7 +125,11 @@ def infer(columns: Columns) -> Posterior:
     sets = _sets(min(_CANDIDATES, len(net.causes)))
     together = _together(columns)
     # One patient after the other: nobody's last digits may depend on who else is computed.
-    parts = [_posterior(prior[row], state[row], sets, together[:, row]) for row in range(columns.size)]
+    every = np.ones(len(net.findings), bool)
+    parts = [
+        _posterior(prior[row], state[row], sets, together[:, row], _promise(prior[row], state[row], every))
+        for row in range(columns.size)
+    ]
     marginal, candidates, odds, joint = (np.stack(column) for column in zip(*parts, strict=True))
     return Posterior(prior, marginal, matched, candidates, sets, odds, joint, state)
 
@@ -212,8 +216,38 @@ def _told(has: Reals, spared: Reals, state: NDArray[np.int8], which: NDArray[np.
     return chance
 
 
+def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDArray[np.bool_]) -> Posterior:
+    """Return the posterior of one patient among causes that are promising with or without some findings.
+
+    Where the body speaks of results, what findings say of them must not have dropped a cause before.
+
+    Parameters
+    ----------
+    doubted : array [finding]
+        Findings that may be wrong.
+    """
+    prior, state = posterior.prior[row], posterior.state[row]
+    promise = np.logaddexp(_promise(prior, state, np.ones(len(state), bool)), _promise(prior, state, ~doubted))
+    found = _posterior(prior, state, posterior.sets, _together(columns)[:, row], promise)
+    columns_of = (posterior.marginal, posterior.candidates, posterior.odds, posterior.joint)
+    changed = [one.copy() for one in columns_of]
+    for one, new in zip(changed, found, strict=True):
+        one[row] = new
+    marginal, candidates, odds, joint = changed
+    return msgspec.structs.replace(posterior, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+
+
+def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
+    """Return what speaks for each cause alone, by some findings: "cause" [log]."""
+    spared, background = _spared(), network().background
+    present, absent = (state == PRESENT) & which, (state == ABSENT) & which
+    missed = spared[:, present] + np.log1p(-background[present])
+    promise: Reals = np.log(prior) - np.log1p(-prior) + spared[:, absent].sum(axis=1)
+    return promise + np.log(-np.expm1(missed) / background[present]).sum(axis=1)
+
+
 def _posterior(
-    prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_], together: NDArray[np.bool_]
+    prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_], together: NDArray[np.bool_], promise: Reals
 ) -> tuple[Reals, NDArray[np.int64], Reals, Reals]:
     """Return marginals, candidates, prior odds of the sets and joint of one patient.
 
@@ -223,9 +257,7 @@ def _posterior(
     net, spared = network(), _spared()
     present, absent = state == PRESENT, state == ABSENT
     alone = np.log(prior) - np.log1p(-prior)
-    odds = alone + spared[:, absent].sum(axis=1)
     there, quiet = spared[:, present], np.log1p(-net.background[present])
-    promise = odds + np.log(-np.expm1(quiet + there) / net.background[present]).sum(axis=1)
     order = np.argsort(-promise, kind="stable")
     candidates, others = order[: sets.shape[1]], order[sets.shape[1] :]
     before = sets.astype(float) @ alone[candidates] + _paired(prior, candidates, sets, together)
@@ -237,7 +269,8 @@ def _posterior(
     marginal[candidates] = joint @ sets.astype(float)
     best = sets[score.argmax()].astype(float) @ there[candidates] + quiet
     gain = np.log(-np.expm1(np.minimum(best + there[others], _CERTAIN)) / -np.expm1(np.minimum(best, _CERTAIN)))
-    marginal[others] = 1 / (1 + np.exp(-(odds[others] + gain.sum(axis=1))))
+    odds = (alone + spared[:, absent].sum(axis=1))[others]
+    marginal[others] = 1 / (1 + np.exp(-(odds + gain.sum(axis=1))))
     return marginal, candidates, before, joint
 
 

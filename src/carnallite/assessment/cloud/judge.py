@@ -17,7 +17,7 @@ from carnallite.assessment.cloud.shown import ANYBODY
 from carnallite.assessment.cloud.weigh import errors, likelihood, numbers
 from carnallite.assessment.columns import evaluate
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import network, told, told_of
+from carnallite.assessment.infer import network, reconsidered, told, told_of
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 
@@ -114,6 +114,8 @@ class Asked(NamedTuple):
 
     Attributes
     ----------
+    posterior : Posterior
+        By findings alone, among the causes that are promising with or without what they say of results.
     person : Person
     results : dict of test to (low, high)
     share : array [form]
@@ -131,6 +133,7 @@ class Asked(NamedTuple):
         Which findings say the same as the results.
     """
 
+    posterior: Posterior
     person: Person
     results: Results
     share: Numbers
@@ -147,9 +150,11 @@ def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
     facts = columns.people[row]
     results = results_of(facts)
     same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
+    posterior = reconsidered(columns, posterior, row, same)
     names = tuple(network().causes[number] for number in posterior.candidates[row])
     sets = [tuple(id for id, has in zip(names, one, strict=True) if has) for one in posterior.sets]
     return Asked(
+        posterior=posterior,
         person=person_of(facts),
         results=results,
         share=shares_of(columns, row),
@@ -194,7 +199,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
         shown=drawn.shown,
         describes=float(describes.sum()),
     )
-    return replaced(posterior, row, score), cloud
+    return replaced(asked.posterior, row, score), cloud
 
 
 def _alike(sets: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:

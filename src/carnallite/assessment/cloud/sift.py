@@ -49,7 +49,7 @@ def sift(columns: Columns, posterior: Posterior, row: int, library: Library) -> 
     means, count = _means(asked, library)
     score, body = scores(asked, means, by_findings)
     describes = float(np.exp(body - score.max()).sum() / np.exp(score - score.max()).sum())
-    return Sifted(replaced(posterior, row, score), describes, count)
+    return Sifted(replaced(asked.posterior, row, score), describes, count)
 
 
 def _shown(library: Library, results: Results, rows: Whole) -> dict[str, Numbers]:
