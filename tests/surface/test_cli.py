@@ -20,7 +20,7 @@ CONTRACT = {
     "type": "object",
     "required": [
         "schema", "index", "states", "emergencies", "unsafe", "causes", "factors", "joint", "balance", "fit", "plans",
-        "forecast", "magnesium_explains", "next_tests", "cannot_tell", "missing", "issues", "provenance",
+        "forecast", "magnesium_explains", "next_tests", "cannot_tell", "either", "missing", "issues", "provenance",
     ],
     "properties": {
         "schema": {"const": "carnallite.assessment/1"},
@@ -52,6 +52,7 @@ CONTRACT = {
         "magnesium_explains": {"required": ["potassium", "calcium"]},
         "next_tests": {"type": "array", "items": {"required": ["id", "name", "information", "why"]}},
         "cannot_tell": {"type": "boolean"},
+        "either": {"type": "array", "items": {"type": "string"}},
         "missing": {"type": "array", "items": {"type": "string"}},
         "issues": {"type": "array", "items": {"required": ["code", "where", "what", "do"]}},
         "provenance": {"required": ["version", "model", "library", "record"]},

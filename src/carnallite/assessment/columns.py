@@ -14,7 +14,7 @@ import numpy as np
 from carnallite.assessment.facts import ABSENT, NAMED, NUMBERS, PRESENT, UNKNOWN, Facts
 from carnallite.errors import DataFileError, did_you_mean
 from carnallite.knowledge import knowledge
-from carnallite.knowledge.expression import parse
+from carnallite.knowledge.expression import names, parse
 from carnallite.quantity import analytes, units_agree
 from carnallite.record import membership
 
@@ -146,17 +146,37 @@ def finding(id: str, columns: Columns) -> Truth:
     return answer
 
 
+@cache
+def results_in(text: str) -> frozenset[str]:
+    """Return the analytes that an expression rests on, through findings and formulas as well.
+
+    >>> sorted(results_in("taking(digitalis) and high(serum_potassium)"))
+    ['serum_potassium']
+    """
+    known, found, left = knowledge(), set[str](), [text]
+    while left:
+        tree = parse(left.pop())
+        bare = set(names(tree))
+        for name in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - found:
+            if name in bare and name in known.findings:
+                left += [one for one in (known.findings[name].present, known.findings[name].absent) if one]
+            elif name in analytes():
+                found.add(name)
+                left += known.formulas[name].inputs if name in known.formulas else ()
+    return frozenset(found)
+
+
 def _called(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
     if function == "known":
         low, high = _numbers(arguments[0], columns)
         return np.where(np.isinf(low) & np.isinf(high), ABSENT, PRESENT).astype(np.int8)
-    names = tuple(ast.unparse(argument) for argument in arguments)
+    named = tuple(ast.unparse(argument) for argument in arguments)
     if function in _OPEN:
         return _may_cross(function, arguments, columns)
     if function in _LEVELS:
-        return _level(function, names[0], columns)
-    _check_call(function, names)
-    return columns.truth(function, *names)
+        return _level(function, named[0], columns)
+    _check_call(function, named)
+    return columns.truth(function, *named)
 
 
 def _may_cross(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
@@ -251,7 +271,7 @@ def _groups() -> frozenset[str]:
     return frozenset(group for groups in membership().values() for group in groups)
 
 
-def _check_call(function: str, names: tuple[str, ...]) -> None:
+def _check_call(function: str, named: tuple[str, ...]) -> None:
     if function in _OF_QUANTITIES or function.startswith("remark_"):
         pool: object = analytes()
     elif function in _OF_DRUGS:
@@ -260,6 +280,6 @@ def _check_call(function: str, names: tuple[str, ...]) -> None:
         pool = knowledge().conditions
     else:
         raise DataFileError("expression", f"`{function}` is no function.", did_you_mean(function, [*NAMED, *NUMBERS]))
-    if names[0] not in pool:  # type: ignore[operator]
-        near = did_you_mean(names[0], pool)  # type: ignore[arg-type]
-        raise DataFileError("expression", f"`{function}({names[0]})`: no such name.", near)
+    if named[0] not in pool:  # type: ignore[operator]
+        near = did_you_mean(named[0], pool)  # type: ignore[arg-type]
+        raise DataFileError("expression", f"`{function}({named[0]})`: no such name.", near)

@@ -124,6 +124,7 @@ def _assessment(
         issues.append(Issue("not_simulated", "assessment", what, "Read the causes as what cited findings say."))
     tests = next_tests(columns, posterior, row, cloud)
     factors = _factors(everybody, row)
+    coincide = either(posterior, row, causes) if is_disordered else ()
     balance, fit = None, None
     if cloud is not None and depth == "fit":
         balance, fit, causes, factors = _fitted(cloud, columns.people[row], states, causes, factors)
@@ -143,7 +144,8 @@ def _assessment(
         forecast=None,
         magnesium_explains=_explained(everybody, row, states),
         next_tests=tests,
-        cannot_tell=_cannot_tell(causes, states, is_disordered=is_disordered),
+        cannot_tell=bool(coincide) or _cannot_tell(causes, states, is_disordered=is_disordered),
+        either=coincide,
         missing=_missing(columns, row, states),
         issues=tuple(issues),
         results=results(columns, row),
@@ -385,6 +387,22 @@ def _cannot_tell(causes: tuple[RankedCause, ...], states: dict[str, State], *, i
         return True
     second = causes[1].probability if len(causes) > 1 else 0.0
     return causes[0].probability < _CLEAR and causes[0].probability < _APART * second
+
+
+def either(posterior: Posterior, row: int, causes: tuple[RankedCause, ...]) -> tuple[str, ...]:
+    """Return the first cause and another, if one acts but hardly both, and nothing tells which; else nothing."""
+    names = [network().causes[number] for number in posterior.candidates[row]]
+    if not causes or causes[0].id not in names:
+        return ()
+    first = posterior.sets[:, names.index(causes[0].id)]
+    for other in causes[1:]:
+        if other.id in names:
+            second = posterior.sets[:, names.index(other.id)]
+            parts = (first & ~second, second & ~first, first & second)
+            this, that, both = (float(posterior.joint[row, one].sum()) for one in parts)
+            if this + that >= _CLEAR and this < _APART * that and both < min(this, that):
+                return (causes[0].id, other.id)
+    return ()
 
 
 def _missing(columns: Columns, row: int, states: dict[str, State]) -> tuple[str, ...]:

@@ -243,7 +243,8 @@ def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) ->
     present, absent = (state == PRESENT) & which, (state == ABSENT) & which
     missed = spared[:, present] + np.log1p(-background[present])
     promise: Reals = np.log(prior) - np.log1p(-prior) + spared[:, absent].sum(axis=1)
-    return promise + np.log(-np.expm1(missed) / background[present]).sum(axis=1)
+    promise += np.log(-np.expm1(missed) / background[present]).sum(axis=1)
+    return promise
 
 
 def _posterior(

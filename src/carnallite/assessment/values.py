@@ -211,7 +211,10 @@ class Result(Value, frozen=True):
 
 
 class Assessment(Value, frozen=True):
-    """The whole answer."""
+    """The whole answer.
+
+    `cannot_tell` is true where no cause stands out; `either` holds two causes of which one acts, none knows which.
+    """
 
     schema: str
     index: datetime
@@ -229,6 +232,7 @@ class Assessment(Value, frozen=True):
     magnesium_explains: Explained
     next_tests: tuple[NextTest, ...]
     cannot_tell: bool
+    either: tuple[str, ...]
     missing: tuple[str, ...]
     issues: tuple[Issue, ...]
     results: tuple[Result, ...]

@@ -50,7 +50,7 @@ class Page:
             "units": {"si": "SI first", "us": "US conventional first"}[self.units],
             "warnings": self._warnings(),
             "tiles": [self._tile(ion) for ion in words.ions(answer)],
-            "cannot_tell": (withheld or words.cannot_tell(answer.causes)) if answer.cannot_tell else "",
+            "cannot_tell": (withheld or words.cannot_tell(answer)) if answer.cannot_tell else "",
             "is_normal": bool(answer.causes) and answer.causes[0].id == "none" and not answer.cannot_tell,
             "causes": shown,
             "others": [one for one in causes if one not in shown],

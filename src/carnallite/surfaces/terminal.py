@@ -156,7 +156,7 @@ def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str], unit
     withheld = next((one for one in assessment.issues if one.code == "ranking_withheld"), None)
     if assessment.cannot_tell:
         page.title("LIKELY CAUSES: CANNOT TELL YET")
-        page.write(withheld.what if withheld else words.cannot_tell(causes), indent=2)
+        page.write(withheld.what if withheld else words.cannot_tell(assessment), indent=2)
         _list_tests(page, assessment.next_tests[:_BEST_TESTS], units)
     else:
         page.title("LIKELY CAUSES")

@@ -16,7 +16,7 @@ from carnallite.quantity import analyte, analytes, printed_unit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from carnallite.assessment import Assessment, RankedCause, Reason, Result
+    from carnallite.assessment import Assessment, Reason, Result
     from carnallite.assessment.values import Answer, NextTest, State
     from carnallite.knowledge import Statement
     from carnallite.quantity import Analyte
@@ -331,11 +331,14 @@ def together(assessment: Assessment) -> str:
     return ""
 
 
-def cannot_tell(causes: tuple[RankedCause, ...]) -> str:
+def cannot_tell(assessment: Assessment) -> str:
     """Return why no cause is named, in a sentence."""
-    named = [one for one in causes if one.id not in NO_CAUSE]
+    named = [one for one in assessment.causes if one.id not in NO_CAUSE]
     if not named:
         return "The record holds too little to name a cause. These tests would tell most:"
+    if assessment.either:
+        pair = " or ".join(f"{one.name} ({percent(one.probability)})" for one in named if one.id in assessment.either)
+        return f"One of two, and nothing here tells which: {pair}. These tests would tell most:"
     first = f"{named[0].name}, {percent(named[0].probability)}"
     return f"No cause stands out (the first is {first}). These tests would tell most:"
 

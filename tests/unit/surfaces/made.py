@@ -125,7 +125,7 @@ def full() -> Assessment:
                      why="Low magnesium silences it; high speaks for lack of vitamin D."),
             NextTest(id="serum_bicarbonate", name="Bicarbonate", information=0.08, why="Alkalosis or acidosis."),
         ),
-        cannot_tell=False, missing=("Bicarbonate", "Digoxin level, fresh (the last is 12 days old)"),
+        cannot_tell=False, either=(), missing=("Bicarbonate", "Digoxin level, fresh (the last is 12 days old)"),
         issues=tuple(
             Issue("unit_unknown", f"Observation {number}, serum_sodium", "The unit is missing.", "Give the unit.")
             for number in range(1, 6)

@@ -152,6 +152,13 @@ def test_cannot_tell_names_the_three_best_tests_first() -> None:
     assert text.index("FURTHER TESTS") < text.index("> Bicarbonate")
 
 
+def test_two_causes_that_coincide_are_named() -> None:
+    first, second = made.full().causes[:2]
+    body = flowing(printed(made.changed(cannot_tell=True, either=(first.id, second.id))))
+    assert f"One of two, and nothing here tells which: {first.name} (" in body
+    assert f") or {second.name} (" in body
+
+
 def test_a_withheld_ranking_gives_its_reason() -> None:
     issue = Issue("ranking_withheld", "assessment", "The causes are not ranked while in doubt.", "Repeat.")
     text = printed(made.changed(cannot_tell=True, causes=(), issues=(issue,)))

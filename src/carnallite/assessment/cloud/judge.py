@@ -15,14 +15,14 @@ from carnallite.assessment.cloud.around import anything, around
 from carnallite.assessment.cloud.members import NONE, Members, causes, forms, forms_of
 from carnallite.assessment.cloud.shown import ANYBODY
 from carnallite.assessment.cloud.weigh import errors, likelihood, numbers
-from carnallite.assessment.columns import evaluate
+from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
 from carnallite.assessment.infer import network, reconsidered, told, told_of
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -131,6 +131,8 @@ class Asked(NamedTuple):
     state : array [finding]
     same : array [finding]
         Which findings say the same as the results.
+    read : list of Read
+        Which results the prior odds have read already.
     """
 
     posterior: Posterior
@@ -143,6 +145,24 @@ class Asked(NamedTuple):
     findings: Numbers
     state: NDArray[np.int8]
     same: NDArray[np.bool_]
+    read: list[Read]
+
+
+class Read(NamedTuple):
+    """Results that the prior odds of some sets have read already, and that must not count for them again.
+
+    Attributes
+    ----------
+    results : dict of test to (low, high)
+    sets : array
+        Numbers of the sets.
+    without : array
+        For each of them the set that lacks the causes whose prior odds read the results.
+    """
+
+    results: Results
+    sets: NDArray[np.int64]
+    without: NDArray[np.int64]
 
 
 def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
@@ -153,17 +173,19 @@ def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
     posterior = reconsidered(columns, posterior, row, same)
     names = tuple(network().causes[number] for number in posterior.candidates[row])
     sets = [tuple(id for id, has in zip(names, one, strict=True) if has) for one in posterior.sets]
+    alike = _alike(sets)
     return Asked(
         posterior=posterior,
         person=person_of(facts),
         results=results,
         share=shares_of(columns, row),
         sets=sets,
-        alike=_alike(sets),
+        alike=alike,
         before=posterior.odds[row] + told(posterior, row, ~same),
         findings=told(posterior, row, same),
         state=posterior.state[row],
         same=same,
+        read=_read(results, posterior, row, alike),
     )
 
 
@@ -173,7 +195,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     members, shown = anything(asked.person, ANYTHING, seed=SEED)
     anybody = likelihood(asked.results, shown)
     by_findings = asked.findings + level(asked, members, anybody)
-    drawn = _Drawn(asked)
+    drawn = _Drawn(asked, shown)
     rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
     drawn.look(rank, FIRST_LOOK)
     promise = asked.before + np.logaddexp(drawn.means(), by_findings)
@@ -205,6 +227,58 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
 def _alike(sets: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
     first: dict[tuple[str, ...], int] = {}
     return np.array([first.setdefault(tuple(id for id in one if id in causes()), row) for row, one in enumerate(sets)])
+
+
+def _read(results: Results, posterior: Posterior, row: int, alike: NDArray[np.int64]) -> list[Read]:
+    """Return which results the prior odds of which sets have read: those named by an entry until the one that held."""
+    own = []
+    for number in posterior.candidates[row]:
+        cause = knowledge().causes[network().causes[number]]
+        entries = cause.priors[: posterior.matched[row, number] + 1] if cause.id in causes() else ()
+        own.append(frozenset[str]().union(*(results_in(one.when) for one in entries if one.when)) & results.keys())
+    conditional = np.array([bool(tests) for tests in own])
+    place = {tuple(one): number for number, one in enumerate(posterior.sets.tolist())}
+    rows: dict[frozenset[str], list[tuple[int, int]]] = {}
+    for number, one in enumerate(posterior.sets):
+        tests = frozenset[str]().union(*(own[column] for column in np.flatnonzero(one)))
+        if tests:
+            rows.setdefault(tests, []).append((number, alike[place[tuple((one & ~conditional).tolist())]]))
+    return [
+        Read({test: results[test] for test in sorted(tests)}, *np.array(pairs, np.int64).T)
+        for tests, pairs in rows.items()
+    ]
+
+
+def unread(
+    asked: Asked, mean: Callable[[Results], Numbers], anybody: Mapping[str, Numbers], power: float = 1.0
+) -> Numbers:
+    """Return the mean likelihood of each set ("set", log) of what its prior odds did not read.
+
+    A result that prior odds have read is as probable in a set with their causes as in the same set without them. Where
+    such a cause brings a result that is rare otherwise, that does not speak against the body.
+
+    Parameters
+    ----------
+    mean : callable
+        Mean likelihood of some results in the members of each set ("set", log).
+    anybody : mapping of test to array [member]
+        What is found in anybody.
+    power : float
+        [1] Of the likelihood, in `mean` as well.
+    """
+    found = mean(asked.results).copy()
+    for results, sets, without in asked.read:
+        read = mean(results)
+        both = (read[sets] > IMPOSSIBLE) & (read[without] > IMPOSSIBLE)
+        found[sets] -= np.where(both, read[sets] - read[without], 0)
+    if asked.read:
+        results = max((one.results for one in asked.read), key=len)
+        usual, everybody = mean(results), power * likelihood(results, anybody)
+        free = usual > IMPOSSIBLE
+        free[np.concatenate([one.sets for one in asked.read])] = False
+        rare = np.logaddexp.reduce((asked.before + usual)[free]) - np.logaddexp.reduce(asked.before[free])
+        found += max(0.0, float(_log_mean(everybody[~np.isnan(everybody)]) - rare))
+    return found
 
 
 def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers, Numbers]:
@@ -252,11 +326,16 @@ def replaced(posterior: Posterior, row: int, score: Numbers) -> Posterior:
     return msgspec.structs.replace(posterior, marginal=marginal, joint=joints)
 
 
+def _log_mean(logs: Numbers) -> float:
+    return float(np.logaddexp.reduce(logs) - np.log(len(logs)))
+
+
 class _Drawn:
     """Members of the sets of one patient, drawn in a few looks and kept together."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, anybody: Mapping[str, Numbers]) -> None:
         self.asked = asked
+        self.anybody = anybody
         self.width = max(1, *(len(one) for one in asked.sets))
         self.power = 1.0
         self.of: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -266,7 +345,8 @@ class _Drawn:
 
     def look(self, which: NDArray[np.int64], each: int) -> None:
         """Draw members of some sets of the posterior."""
-        rows = np.unique(self.asked.alike[which])
+        beside = [one.without[np.isin(one.sets, which)] for one in self.asked.read]
+        rows = np.unique(np.concatenate([self.asked.alike[which], *beside]))
         sets = [tuple(id for id in self.asked.sets[row] if id in causes()) for row in rows]
         drawn = around(
             self.asked.person, sets, each=each, share=self.asked.share, seed=SEED, first=len(self.of), width=self.width
@@ -283,13 +363,17 @@ class _Drawn:
         return Members(*(np.concatenate(columns) for columns in zip(*self._members, strict=True)))
 
     def means(self) -> Numbers:
-        """Return the mean likelihood of the members of each set, who live: "set" [log]."""
+        """Return the mean likelihood of the members of each set who live, of what its prior odds did not read [log]."""
+        return unread(self.asked, self._mean, self.anybody, self.power)
+
+    def _mean(self, results: Results) -> Numbers:
+        log = self.log if results is self.asked.results else likelihood(results, self.shown)
         found: Numbers = np.full(len(self.asked.sets), IMPOSSIBLE)
         for row in np.unique(self.of):
-            logs = self.power * self.log[self.of == row]
+            logs = self.power * log[self.of == row]
             logs = logs[~np.isnan(logs)]
             if len(logs):
-                found[self.asked.alike == row] = np.logaddexp.reduce(logs) - np.log(len(logs))
+                found[self.asked.alike == row] = _log_mean(logs)
         return found
 
     def weights(self, chance: Numbers) -> Numbers:

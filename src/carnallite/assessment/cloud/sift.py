@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment.cloud.judge import IMPOSSIBLE, Asked, asked_of, level, replaced, scores
+from carnallite.assessment.cloud.judge import IMPOSSIBLE, Asked, asked_of, level, replaced, scores, unread
 from carnallite.assessment.cloud.members import MOST, NONE, causes, forms, forms_of
 from carnallite.assessment.cloud.weigh import likelihood
 
@@ -42,11 +42,10 @@ class Sifted(NamedTuple):
 def sift(columns: Columns, posterior: Posterior, row: int, library: Library) -> Sifted:
     """Return the posterior of one patient with what the body says of the results, by a library."""
     asked = asked_of(columns, posterior, row)
-    anybody = np.arange(min(ANYBODY, len(library)))
-    by_findings = asked.findings + level(
-        asked, library.members.some(anybody), likelihood(asked.results, _shown(library, asked.results, anybody))
-    )
-    means, count = _means(asked, library)
+    rows = np.arange(min(ANYBODY, len(library)))
+    anybody = _shown(library, asked.results, rows)
+    by_findings = asked.findings + level(asked, library.members.some(rows), likelihood(asked.results, anybody))
+    means, count = _means(asked, library, anybody)
     score, body = scores(asked, means, by_findings)
     describes = float(np.exp(body - score.max()).sum() / np.exp(score - score.max()).sum())
     return Sifted(replaced(asked.posterior, row, score), describes, count)
@@ -56,7 +55,7 @@ def _shown(library: Library, results: Results, rows: Whole) -> dict[str, Numbers
     return {test: library.shown[test][rows].astype(float) for test in results}
 
 
-def _means(asked: Asked, library: Library) -> tuple[Numbers, int]:
+def _means(asked: Asked, library: Library, anybody: dict[str, Numbers]) -> tuple[Numbers, int]:
     """Return the mean likelihood of the members of each set ("set", log), and how many were looked at."""
     names = tuple(dict.fromkeys(id for one in asked.sets for id in one if id in causes()))
     number = [causes().index(id) for id in names]
@@ -68,23 +67,26 @@ def _means(asked: Asked, library: Library) -> tuple[Numbers, int]:
     }
     rows = np.concatenate(list(own.values()))
     members = library.members.some(rows)
-    log = likelihood(asked.results, _shown(library, asked.results, rows))
     often = np.where(members.form == NONE, 1.0, (asked.share * _alternatives())[members.form]).prod(axis=1)
-    often = np.where(np.isnan(log), 0.0, often)
-    top = float(np.nanmax(log))
     which = np.repeat(np.arange(len(own)), [len(one) for one in own.values()])
-    weight = np.bincount(which, weights=often, minlength=len(own))
-    total = np.bincount(which, weights=often * np.exp(np.nan_to_num(log, nan=IMPOSSIBLE) - top), minlength=len(own))
     place = {one: at for at, one in enumerate(own)}
-    found: dict[tuple[int, ...], float] = {}
-    for one in sorted(dict.fromkeys(sets), key=len):
-        here = (total[place[one]], weight[place[one]]) if one in place else (0.0, 0.0)
-        parts = [found[tuple(bit for bit in one if bit != left)] for left in one]
-        lean = LEAN if parts else 1e-9
-        found[one] = (here[0] + lean * max(parts, default=0.0)) / (here[1] + lean)
-    with np.errstate(divide="ignore"):
-        means = np.maximum(np.log([found[one] for one in sets]) + top, IMPOSSIBLE)
-    return means, len(rows)
+
+    def mean(results: Results) -> Numbers:
+        log = likelihood(results, _shown(library, results, rows))
+        top, living = float(np.nanmax(log)), np.where(np.isnan(log), 0.0, often)
+        weight = np.bincount(which, weights=living, minlength=len(own))
+        likely = living * np.exp(np.nan_to_num(log, nan=IMPOSSIBLE) - top)
+        total = np.bincount(which, weights=likely, minlength=len(own))
+        found: dict[tuple[int, ...], float] = {}
+        for one in sorted(dict.fromkeys(sets), key=len):
+            here = (total[place[one]], weight[place[one]]) if one in place else (0.0, 0.0)
+            parts = [found[tuple(bit for bit in one if bit != left)] for left in one]
+            lean = LEAN if parts else 1e-9
+            found[one] = (here[0] + lean * max(parts, default=0.0)) / (here[1] + lean)
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log([found[one] for one in sets]) + top, IMPOSSIBLE)
+
+    return unread(asked, mean, anybody), len(rows)
 
 
 _NOBODY: Whole = np.zeros(0, np.int64)
