@@ -226,10 +226,8 @@ def prior() -> str:
     """Return what is said without results, and what counts twice."""
     rows = [without_results(number) for number in range(len(templates()))]
     body, pairs = max(rows, key=lambda row: row.by_body), max(rows, key=lambda row: row.by_pairs)
-    priors, findings = (
-        "; ".join(f"{id} ({', '.join(sorted(tests))})" for id, tests in sorted(found.items())) or "none"
-        for found in reading_results()
-    )
+    read = sorted(reading_results().items())
+    findings = "; ".join(f"{id} ({', '.join(sorted(tests))})" for id, tests in read) or "none"
     return f"""## Without results
 Over the {len(rows)} records without any result. The posterior by findings differs from prior odds and findings by hand
 by at most {max(row.by_findings for row in rows):.0e}, summed over all sets. Virtual patients, asked without a result,
@@ -238,8 +236,7 @@ move the probability of a cause by {np.mean([row.by_body for row in rows]):.4f} 
 simulated hold {body.beyond:.2f}. Pairs that go together, which should make no cause commoner, move one by
 {pairs.by_pairs:.3f} at most ({pairs.paired} in {pairs.record}).
 
-Priors that read a result by which virtual patients are weighed again, so that it counts twice: {priors}.
-Findings that do, and are not left out when it was measured: {findings}."""
+Findings that read a result by which virtual patients are weighed as well, so that it counts twice: {findings}."""
 
 
 def unclear(found: Found) -> str:
@@ -251,8 +248,8 @@ def unclear(found: Found) -> str:
         told = scores.told_apart(one)
         rows.append([LAWS[name], panel, len(one.records), *told])
     return """## 'Cannot tell'
-How often it says so, in all and where one or more causes truly act, and how often its first line is right (a cause that
-acts; "none that we know" where none acts) when it tells and when it cannot.
+Of patients on whom a cause acts: how often it says so, in all and where one or more causes act, and how often its first
+line is a cause that acts when it tells and when it cannot.
 
 """ + _table("law | panel | n | cannot tell | of one cause | of several | right if it tells | right if not", rows)
 

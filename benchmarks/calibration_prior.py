@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from calibration_patients import DECISIVE, templates
 
 from carnallite.assessment.cloud.judge import SETS, judge
+from carnallite.assessment.columns import results_in
 from carnallite.assessment.infer import network, told
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
@@ -73,21 +73,9 @@ def _shares(log: Numbers) -> Numbers:
     return found
 
 
-def reading_results() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Return priors (by cause) and findings that read results which virtual patients are weighed by as well.
-
-    A finding that says so itself (`tests`) is left out for these results; a prior never is.
-    """
+def reading_results() -> dict[str, set[str]]:
+    """Return findings that read results which virtual patients are weighed by as well, and do not say so (`tests`)."""
     known = knowledge()
-    priors = {
-        cause: set().union(*(_tests(prior.when) for prior in known.causes[cause].priors)) for cause in network().causes
-    }
-    clear = {id: known.findings[id] for id in network().findings if not known.findings[id].tests}
-    findings = {id: _tests(f"{one.present} {one.absent}") for id, one in clear.items()}
-    return {id: tests for id, tests in priors.items() if tests}, {id: tests for id, tests in findings.items() if tests}
-
-
-def _tests(text: str) -> set[str]:
-    words = set(re.findall(r"\w+", text))
-    inner = [knowledge().findings[word] for word in words if word in knowledge().findings]
-    return (words & set(DECISIVE)).union(*(_tests(f"{one.present} {one.absent}") for one in inner))
+    clear = [known.findings[id] for id in network().findings if not known.findings[id].tests]
+    read = {one.id: (results_in(one.present) | results_in(one.absent or "1")) & set(DECISIVE) for one in clear}
+    return {id: tests for id, tests in read.items() if tests}

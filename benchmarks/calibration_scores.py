@@ -209,11 +209,11 @@ class Told(NamedTuple):
 
 
 def told_apart(one: Asked) -> Told:
-    """Return what 'cannot tell' is worth; no cause is right where none acts and none stands first."""
-    pairs = list(zip(one.records, one.answers, strict=True))
-    right = [(answer.first in record.causes) if record.causes else answer.first == "other" for record, answer in pairs]
-    cannot = [answer.cannot_tell for answer in one.answers]
-    size = [len(record.causes) for record in one.records]
+    """Return what 'cannot tell' is worth in patients on whom a cause acts."""
+    pairs = [pair for pair in zip(one.records, one.answers, strict=True) if pair[0].causes]
+    right = [answer.first in record.causes for record, answer in pairs]
+    cannot = [answer.cannot_tell for _, answer in pairs]
+    size = [len(record.causes) for record, _ in pairs]
     return Told(
         _share(cannot),
         _share([said for said, count in zip(cannot, size, strict=True) if count == 1]),

@@ -92,6 +92,7 @@ def it_is_righter_where_it_tells(one: scores.Asked) -> None:
 def test_without_results_the_posterior_is_the_prior(number: int) -> None:
     one = without_results(number)
     assert one.by_findings < 1e-12
+    assert one.by_pairs < 1e-3
     assert one.by_body <= one.beyond + 1e-12  # sets that are not simulated must not matter more than they hold
 
 

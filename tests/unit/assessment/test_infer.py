@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from carnallite.assessment.columns import Columns, evaluate
+from carnallite.assessment.columns import Columns
 from carnallite.assessment.facts import ABSENT, PRESENT, Facts
-from carnallite.assessment.infer import infer, network
+from carnallite.assessment.infer import Posterior, infer, network
 from carnallite.knowledge import knowledge
 from records import answer, condition, drug, observation, read
 
 
-def brute_force(columns: Columns, causes: list[int]) -> np.ndarray:
-    """Return the marginals over all subsets of some causes, one subset at a time."""
-    net, found = network(), infer(columns)
-    prior, state = found.prior[0], found.state[0]
+def brute_force(found: Posterior) -> np.ndarray:
+    """Return the marginals over all sets of the candidates, one set at a time."""
+    net, causes, state = network(), found.candidates[0], found.state[0]
     total, marginal = 0.0, np.zeros(len(causes))
-    for chosen in product([False, True], repeat=len(causes)):
-        weight = 1.0
-        for cause, acts in zip(causes, chosen, strict=True):
-            weight *= prior[cause] if acts else 1 - prior[cause]
-        weight *= together(
-            {net.causes[cause] for cause, acts in zip(causes, chosen, strict=True) if acts}, columns, causes
-        )
+    for chosen, odds in zip(found.sets, found.odds[0], strict=True):
+        weight = np.exp(odds)
         for finding in range(len(net.findings)):
             missed = 1 - net.background[finding]
             for cause, acts in zip(causes, chosen, strict=True):
@@ -35,34 +29,47 @@ def brute_force(columns: Columns, causes: list[int]) -> np.ndarray:
             elif state[finding] == ABSENT:
                 weight *= missed
         total += weight
-        marginal += weight * np.array(chosen)
+        marginal += weight * chosen
     return marginal / total
 
 
-def together(acting: set[str], columns: Columns, causes: list[int]) -> float:
-    """Return what causes that go together add to the odds of a set, without making one of them commoner."""
-    net, prior, odds = network(), infer(columns).prior[0], 1.0
-    candidates = {net.causes[cause] for cause in causes}
-    for pair in knowledge().pairs.values():
-        if not set(pair.causes) <= candidates or (pair.told_when and evaluate(pair.told_when, columns)[0] == PRESENT):
-            continue
-        odds *= pair.odds_ratio if set(pair.causes) <= acting else 1
-        if len(pair.causes) == 2:
-            for one, other in (pair.causes, pair.causes[::-1]):
-                if one in acting:
-                    odds /= 1 + prior[net.causes.index(other)] * (pair.odds_ratio - 1)
-    return odds
-
-
-def test_the_candidates_are_weighed_exactly() -> None:
+def paired() -> Posterior:
     reading = read(
         observation("2601-3", 0.4, "mmol/L"), observation("2823-3", 2.8, "mmol/L"), drug("omeprazole"),
         drug("furosemide"), condition("chronic diarrhea"), condition("alcohol dependence"),
     )  # fmt: skip
-    columns = Columns([Facts(reading.timeline)])
-    found = infer(columns)
-    candidates = [int(cause) for cause in found.candidates[0]]
-    assert np.allclose(found.marginal[0, candidates], brute_force(columns, candidates), atol=1e-9)
+    return infer(Columns([Facts(reading.timeline)]))
+
+
+def test_no_cause_is_commoner_because_it_goes_with_another() -> None:
+    found = paired()
+    chance = np.exp(found.odds[0])
+    assert chance @ found.sets / chance.sum() == pytest.approx(found.prior[0, found.candidates[0]], abs=1e-3)
+
+
+def test_pairs_go_together_as_often_as_their_files_say() -> None:
+    found = paired()
+    names = [network().causes[number] for number in found.candidates[0]]
+    pairs = [pair for pair in knowledge().pairs.values() if len(pair.causes) == 2 and not pair.told_when]
+    known = {frozenset(pair.causes): pair for pair in pairs}
+    told = {frozenset(pair.causes) for pair in knowledge().pairs.values()} - known.keys()
+    number = {tuple(np.flatnonzero(one)): row for row, one in enumerate(found.sets)}
+    seen = 0
+    for first, second in combinations(range(len(names)), 2):
+        both = frozenset({names[first], names[second]})
+        if both in told:  # the prior of one has read the other
+            continue
+        odds = found.odds[0]
+        more = odds[number[first, second]] - odds[number[first,]] - odds[number[second,]] + odds[0]
+        pair = known.get(both)
+        assert np.exp(more) == pytest.approx(1 if pair is None else pair.odds_ratio)
+        seen += pair is not None
+    assert seen > 1
+
+
+def test_the_candidates_are_weighed_exactly() -> None:
+    found = paired()
+    assert found.marginal[0, found.candidates[0]] == pytest.approx(brute_force(found), abs=1e-9)
 
 
 def test_a_recorded_cause_is_never_dropped_among_many() -> None:

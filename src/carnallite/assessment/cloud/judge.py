@@ -198,7 +198,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     drawn = _Drawn(asked, shown)
     rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
     drawn.look(rank, FIRST_LOOK)
-    promise = asked.before + np.logaddexp(drawn.means(), by_findings)
+    promise = asked.before + np.logaddexp(np.nan_to_num(drawn.means(), nan=IMPOSSIBLE), by_findings)
     drawn.look(rank[np.argsort(-promise[rank], kind="stable")][:BEST], SECOND_LOOK)
     score, body = scores(asked, drawn.means(), by_findings)
     if drawn.effective(body) < ENOUGH:
@@ -287,14 +287,14 @@ def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers,
     Parameters
     ----------
     means : array [set]
-        [log] Mean likelihood of the members of each set.
+        [log] Mean likelihood of the members of each set; NaN in sets that were not simulated, of which findings speak.
     by_findings : array [set]
         [log] What cited findings say, on the level of the likelihood.
     """
     complete = np.array([all(id in causes() for id in one) for one in asked.sets])
-    unlike = np.where(complete, numbers()["unlike"], 1.0)
+    unlike = np.where(complete & ~np.isnan(means), numbers()["unlike"], 1.0)
     with np.errstate(divide="ignore"):
-        body = asked.before + np.log(1 - unlike) + means
+        body = asked.before + np.log(1 - unlike) + np.nan_to_num(means, nan=IMPOSSIBLE)
         return np.logaddexp(body, asked.before + np.log(unlike) + by_findings), body
 
 
@@ -368,12 +368,11 @@ class _Drawn:
 
     def _mean(self, results: Results) -> Numbers:
         log = self.log if results is self.asked.results else likelihood(results, self.shown)
-        found: Numbers = np.full(len(self.asked.sets), IMPOSSIBLE)
+        found: Numbers = np.full(len(self.asked.sets), np.nan)
         for row in np.unique(self.of):
             logs = self.power * log[self.of == row]
             logs = logs[~np.isnan(logs)]
-            if len(logs):
-                found[self.asked.alike == row] = _log_mean(logs)
+            found[self.asked.alike == row] = _log_mean(logs) if len(logs) else IMPOSSIBLE
         return found
 
     def weights(self, chance: Numbers) -> Numbers:
