@@ -25,6 +25,9 @@ def expressions() -> Iterator[tuple[str, str]]:
         for item in getattr(known, kind).values():
             for prior in item.priors:
                 yield f"{kind}/{item.id}.toml", prior.when
+    for factor in known.factors.values():
+        for kept in factor.kept_by:
+            yield f"factors/{factor.id}.toml", kept.when
     for cause in known.causes.values():
         for severity in cause.severity:
             yield f"causes/{cause.id}.toml", severity.when

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.cloud.library import Library
     from carnallite.assessment.infer import Posterior
     from carnallite.assessment.values import Balance, IndividualFit
-    from carnallite.knowledge import Clue
+    from carnallite.knowledge import Clue, Factor
     from carnallite.record import Reading
 
 Depth = Literal["findings", "library", "cloud", "fit"]
@@ -326,7 +326,6 @@ def _joint(posterior: Posterior, row: int) -> tuple[JointCauses, ...]:
 
 
 def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
-    net = network()
     ranked: list[RankedFactor] = []
     for factor in knowledge().factors.values():
         chances, matched = everybody.factors[factor.id]
@@ -339,15 +338,31 @@ def _factors(everybody: Panel, row: int) -> tuple[RankedFactor, ...]:
                 Reason(fact=fact, statement=statement, source=prior.source, status=prior.status)
                 for fact in facts_for(prior.when, everybody.columns, row)
             )
-        by_cause = 1.0
-        for cause in factor.causes:
-            by_cause *= 1 - float(everybody.posterior.marginal[row, net.causes.index(cause)])
-        if factor.causes and 1 - by_cause > probability:
-            probability = 1 - by_cause
-            reasons = (Reason(fact=f"Probability of an inherited cause {probability:.0%}"),)
+        by_cause, kept_by = _kept(factor, everybody, row)
+        if by_cause > probability:
+            probability, reasons = by_cause, kept_by
         if probability >= 0.2:
             ranked.append(RankedFactor(id=factor.id, name=factor.name, probability=round(probability, 4), for_=reasons))
     return tuple(sorted(ranked, key=lambda one: (-one.probability, one.id)))
+
+
+def _kept(factor: Factor, everybody: Panel, row: int) -> tuple[float, tuple[Reason, ...]]:
+    """Return how probably one of the causes acts by which a factor is kept up, and why."""
+    names, posterior = network().causes, everybody.posterior
+    going = [one for one in factor.kept_by if not one.when or evaluate(one.when, everybody.columns)[row] == PRESENT]
+    acting = np.zeros(len(names), bool)
+    acting[[names.index(one.cause) for one in going]] = True
+    candidates, marginal = posterior.candidates[row], posterior.marginal[row]
+    spared = posterior.joint[row][~(posterior.sets & acting[candidates]).any(axis=1)].sum()
+    acting[candidates] = False  # those that are left are weighed alone
+    probability = float(1 - spared * np.prod(1 - marginal[acting])) if going else 0.0
+    first = max(going, key=lambda one: marginal[names.index(one.cause)], default=None)
+    if first is None:
+        return 0.0, ()
+    cause = knowledge().causes[first.cause]
+    told = "; ".join(facts_for(first.when, everybody.columns, row)) if first.when else ""
+    fact = f"{cause.name}, {marginal[names.index(cause.id)]:.0%} likely to act{': ' if told else ''}{told}"
+    return probability, (Reason(fact=fact, statement=cause.statements[0] if cause.statements else None),)
 
 
 def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explained:

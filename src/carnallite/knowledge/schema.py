@@ -217,12 +217,19 @@ class Cause(Acting, frozen=True, kw_only=True):
     statements: tuple[str, ...] = ()
 
 
+class Kept(Part, frozen=True, kw_only=True):
+    """A cause that is a factor by itself for as long as it goes on."""
+
+    cause: str
+    when: str = ""  # while it goes on; empty if it always does
+
+
 class Factor(Acting, frozen=True, kw_only=True):
     """Something that keeps a disorder intractable."""
 
     mechanism: str
     priors: tuple[Prior, ...]
-    causes: tuple[str, ...] = ()  # it is at least as likely as that one of these acts
+    kept_by: tuple[Kept, ...] = ()  # it is at least as likely as that one of these acts
     statements: tuple[str, ...] = ()
 
 
