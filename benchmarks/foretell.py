@@ -20,7 +20,8 @@ from carnallite.assessment.cloud.fit import Fit, fitted
 from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import SEED, Cloud, judge, why_not
 from carnallite.assessment.cloud.members import NONE, causes
-from carnallite.assessment.cloud.shown import ANYBODY, CLOSE, DAY, part, staged
+from carnallite.assessment.cloud.people import anybody
+from carnallite.assessment.cloud.shown import CLOSE, DAY, part, staged
 from carnallite.assessment.cloud.weigh import disputed, numbers
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
@@ -233,7 +234,7 @@ def later_doses(stay: Stay, moment: datetime, hours: float) -> Iterator[Dose]:
     later = known_at(stay, moment + timedelta(hours=hours))
     facts = Facts(later.timeline)
     shift = hours_between(moment, later.timeline.index) - LENGTH  # from the scenario of the history to the cut
-    for one in history_of(facts, ANYBODY, ()).treatments:
+    for one in history_of(facts, anybody(), ()).treatments:
         yield from after_the_cut(one.dose, shift)
 
 

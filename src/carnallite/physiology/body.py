@@ -71,6 +71,13 @@ def typical(own: Mapping[str, ArrayLike] | None = None, *, count: int = 1) -> Nu
     return _parameters(_given(own, count), count)[:, :count]
 
 
+def size(own: Mapping[str, ArrayLike], *, count: int = 1) -> Numbers:
+    """Return the size of persons relative to the reference person [person]."""
+    parameters = _parameters(_given(own, count), count)
+    found: Numbers = np.broadcast_to(_sizes()(parameters)[0], parameters.shape[1])[:count]
+    return found
+
+
 def _given(own: Mapping[str, ArrayLike] | None, count: int) -> dict[str, Numbers]:
     given = {name: np.broadcast_to(np.asarray(value, float), count) for name, value in (own or {}).items()}
     for name in given:

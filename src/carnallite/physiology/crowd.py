@@ -33,6 +33,7 @@ class Crowd:
     scenario: Scenario
     numbers: NDArray[np.int64]
     seed: int | None
+    given: Mapping[str, Numbers] = field(default_factory=dict)  # by parameter [person], in place of the scenario's
     count: int = field(init=False)
     held: NDArray[np.bool_] = field(init=False)  # whose values were held at a limit of the model
 
@@ -50,7 +51,7 @@ class Crowd:
             own["person.weight"] = self.drawn(given.weight, "kg", "person.weight")
         for name, text in self.scenario.own.items():
             own[name] = self.drawn(text, self.known(name, f"own.{name}").unit, f"own.{name}")
-        for name, value in own.items():
+        for name, value in (own | dict(self.given)).items():
             own[name] = np.array(value)
             self.inside(name, own[name], f"own.{name}" if name in self.scenario.own else name)
         if self.seed is None:

@@ -108,7 +108,7 @@ class Protocol:
     held: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def protocol(
+def protocol(  # noqa: PLR0913  (each is one choice of the caller)
     scenario: Scenario,
     *,
     count: int = 1,
@@ -116,6 +116,7 @@ def protocol(
     first: int = 0,
     numbers: NDArray[np.int64] | None = None,
     having: Mapping[str, Numbers] | None = None,
+    own: Mapping[str, Numbers] | None = None,
 ) -> Protocol:
     """Return what a scenario means for a number of people.
 
@@ -132,6 +133,8 @@ def protocol(
     having : mapping of str to array [person], optional
         How strongly each person has an act of the scenario, by its place such as ``cause[3]``: 0 is not at all. It is
         then not drawn by its share.
+    own : mapping of parameter to array [person], optional
+        Parameters of each person in canonical units, in place of what the scenario says of them.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def protocol(
         A name, a unit or a time in it means nothing; says where.
     """
     whom = np.arange(first, first + count) if numbers is None else numbers
-    return _Compiler(scenario, Crowd(scenario, whom, seed), span(scenario), having or {}).protocol()
+    return _Compiler(scenario, Crowd(scenario, whom, seed, own or {}), span(scenario), having or {}).protocol()
 
 
 @dataclass

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from carnallite.assessment.cloud import ANYBODY, LibraryMismatch, build, draw, find, forms
+from carnallite.assessment.cloud import LibraryMismatch, anybody, build, draw, find, forms
 from carnallite.assessment.cloud.around import around
 from carnallite.assessment.cloud.library import simulated
 from carnallite.assessment.cloud.members import MOST, NONE, OF_SIZE, causes, drawn_chance
@@ -94,7 +94,7 @@ def test_libraries_are_not_mixed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_members_around_a_patient_have_the_causes_that_are_asked_about() -> None:
-    woman = msgspec.structs.replace(ANYBODY, women=1.0, age=60.0, weight="55 kg")
+    woman = msgspec.structs.replace(anybody(), women=1.0, age=60.0, weight="55 kg")
     found = around(woman, [(), ("gitelman",)], each=8)
     healthy, sick = (np.nanmedian(found.shown["serum_potassium"][found.of == number]) for number in (0, 1))
     assert healthy == pytest.approx(4.2, abs=0.2)

@@ -2,14 +2,14 @@
 
 from carnallite.assessment.cloud.library import Library, LibraryMismatch, at_hand, build, find, place
 from carnallite.assessment.cloud.members import Form, Members, causes, draw, forms
-from carnallite.assessment.cloud.shown import ANYBODY
+from carnallite.assessment.cloud.people import anybody
 
 __all__ = [
-    "ANYBODY",
     "Form",
     "Library",
     "LibraryMismatch",
     "Members",
+    "anybody",
     "at_hand",
     "build",
     "causes",

@@ -43,7 +43,7 @@ def around(  # noqa: PLR0913  (each is one choice of the caller)
     Parameters
     ----------
     person : Person
-        `ANYBODY` with what is known of the patient; a size for which the body does not hold is held at its limit.
+        `anybody` with what is known of the patient; a size for which the body does not hold is held at its limit.
     sets : sequence of tuple of str
         Causes that the body can have.
     each : int

@@ -13,7 +13,7 @@ import numpy as np
 
 from carnallite.assessment.cloud.around import anything, around
 from carnallite.assessment.cloud.members import NONE, Members, causes, forms, forms_of
-from carnallite.assessment.cloud.shown import ANYBODY
+from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.weigh import errors, likelihood, numbers
 from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
@@ -419,7 +419,7 @@ def _telling(person: Facts, test: str) -> Observation | None:
 
 def person_of(facts: Facts) -> Person:
     """Return people like a patient, as far as sex, age and weight are known."""
-    person = ANYBODY
+    person = anybody()
     if facts.sex is not None:
         person = msgspec.structs.replace(person, women=None, sex=facts.sex)
     if facts.age is not None:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.members import MOST, NONE, TIMES, Members, causes, draw
+from carnallite.assessment.cloud.people import anybody, creatinine
 from carnallite.assessment.cloud.shown import BODY, SIZE, TESTS, scene, seen
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import engine, population
@@ -29,7 +30,7 @@ SEED = 1
 SMALL = 10_000  # members of a library that is built when none is there
 FORMS = tuple(f"form_{place}" for place in range(MOST))
 STRENGTHS = tuple(f"strength_{place}" for place in range(MOST))
-COLUMNS = ("since_h", *FORMS, *STRENGTHS, *SIZE, *TESTS, *BODY, "egfr")
+COLUMNS = ("since_h", *FORMS, *STRENGTHS, *SIZE, *TESTS, *BODY, "egfr", "serum_creatinine")
 
 
 class LibraryMismatch(CarnalliteError):
@@ -69,15 +70,16 @@ class Library:
 
 def simulated(members: Members, seed: int) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
     """Return people and what they show; they must share one time."""
-    return seen(scene(float(members.since[0])), members, seed=seed)
+    people, shown = seen(scene(float(members.since[0]), anybody()), members, seed=seed)
+    return people, shown | {"serum_creatinine": creatinine(shown["egfr"], people)}
 
 
 def manifest(count: int, seed: int) -> population.Manifest:
     """Return what a library is known by: model, knowledge, how its members are drawn and looked at, and the seed."""
     design = blake2b(digest_size=8)
-    for name in ("members.py", "shown.py", "library.py", "weights.toml"):
+    for name in ("members.py", "shown.py", "people.py", "library.py", "weights.toml", "people.toml"):
         design.update(Path(__file__).with_name(name).read_bytes())
-    drawn = msgspec.structs.replace(scene(TIMES[-1]), about=design.hexdigest())
+    drawn = msgspec.structs.replace(scene(TIMES[-1], anybody()), about=design.hexdigest())
     return population.manifest_of(drawn, count=count, seed=seed, chunk=CHUNK, names=COLUMNS)
 
 

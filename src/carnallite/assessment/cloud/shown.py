@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.members import NONE, forms
+from carnallite.assessment.cloud.people import drawn
 from carnallite.assessment.cloud.weigh import disputed
 from carnallite.physiology import population
 from carnallite.physiology.crowd import constant
 from carnallite.physiology.protocol import protocol
-from carnallite.physiology.scenario import Act, Person, Sampling, Scenario, Spread
+from carnallite.physiology.scenario import Act, Sampling, Scenario
 from carnallite.physiology.simulate import run
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.cloud.members import Members
     from carnallite.physiology.body import People
     from carnallite.physiology.protocol import Protocol
+    from carnallite.physiology.scenario import Person
 
     Numbers = NDArray[np.float64]
     Part = tuple[Act, Numbers]  # what acts, and how strongly on each member
@@ -35,17 +37,15 @@ TESTS = (
     "serum_bicarbonate", "serum_phosphate", "pth", "calcitriol", "serum_aldosterone", "urine_magnesium_24h",
     "urine_potassium_24h", "urine_calcium_24h", "urine_sodium_24h", "urine_volume_24h",
 )  # fmt: skip
-BODY = ("kidney.gfr", "aldosterone.renin", "water.extracellular", "magnesium.deficit", "potassium.deficit")
+BODY = (
+    "kidney.gfr", "aldosterone.renin", "water.extracellular", "magnesium.deficit", "potassium.deficit",
+    "kidney_magnesium.fractional_excretion", "kidney_potassium.fractional_excretion",
+)  # fmt: skip
 SIZE = ("male", "age", "weight")
-ANYBODY = Person(
-    women=0.5,
-    age=Spread(mean="60 a", sd="18 a", low="18 a", high="95 a"),
-    weight=Spread(mean="75 kg", sd="16 kg", low="40 kg", high="140 kg"),
-)
 
 
 @cache
-def scene(hours: float, person: Person = ANYBODY) -> Scenario:
+def scene(hours: float, person: Person) -> Scenario:
     """Return what all members have in common who are looked at after so many hours."""
     return Scenario(
         title="Library",
@@ -90,4 +90,5 @@ def staged(scenario: Scenario, members: Members, parts: Sequence[Part], *, seed:
     acting = msgspec.structs.replace(scenario, cause=(*scenario.cause, *(act for act, _ in parts)))
     first = len(scenario.cause)
     having = {f"cause[{first + place}]": strength for place, (_, strength) in enumerate(parts)}
-    return protocol(acting, seed=seed, numbers=members.number, having=having)
+    own = drawn(scenario.person, members.number, seed)
+    return protocol(acting, seed=seed, numbers=members.number, having=having, own=own)
