@@ -20,9 +20,11 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.around import anything
+from carnallite.assessment.cloud.history import LENGTH
 from carnallite.assessment.cloud.judge import person_of, shares_of
 from carnallite.assessment.cloud.members import NONE, TIMES, Members, causes, chosen_form, strengths
 from carnallite.assessment.cloud.shown import BODY, CLOSE, TESTS, estimated, part, scene, seen, staged
+from carnallite.assessment.cloud.under import under_at
 from carnallite.assessment.cloud.weigh import TAILS, errors, numbers, weights
 from carnallite.assessment.facts import PRESENT
 from carnallite.assessment.infer import network, told, told_of
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from carnallite.assessment.cloud.under import Under
     from carnallite.assessment.panel import Panel
     from carnallite.physiology.scenario import Person
 
@@ -95,6 +98,8 @@ class Template(NamedTuple):
 
     Attributes
     ----------
+    under : Under or None
+        Treatment that goes on.
     candidates : tuple of str
         Causes that are weighed jointly.
     sets : array [set, candidate]
@@ -107,6 +112,7 @@ class Template(NamedTuple):
     id: str
     timeline: Timeline
     person: Person
+    under: Under | None
     share: Numbers
     candidates: tuple[str, ...]
     sets: NDArray[np.bool_]
@@ -181,8 +187,8 @@ def _template(id: str, everybody: Panel, row: int) -> Template | None:
         if cause not in candidates
     }
     return Template(
-        id, facts.timeline, person_of(facts), shares_of(columns, row), candidates, posterior.sets,
-        chance / chance.sum(), others,
+        id, facts.timeline, person_of(facts), under_at(facts, LENGTH, frozenset(errors())), shares_of(columns, row),
+        candidates, posterior.sets, chance / chance.sum(), others,
     )  # fmt: skip
 
 
@@ -255,7 +261,7 @@ def _other(seed: int) -> int:
 # what the body shows ------------------------------------------------------------------------------------------------
 def _usual(template: Template, members: Members, _: np.random.Generator, seed: int) -> tuple[float, Shown]:
     hours = float(members.since[0])
-    shown = seen(scene(hours, template.person), members, seed=_other(seed))[1]
+    shown = seen(scene(hours, template.person, template.under), members, seed=_other(seed)).after
     return hours, _alive({name: float(values[0]) for name, values in shown.items()})
 
 
@@ -263,7 +269,9 @@ def _altered(template: Template, members: Members, chance: np.random.Generator, 
     hours = float(np.round(np.exp(chance.uniform(*np.log(ONSET)))))
     ends = {id: chance.choice([one.low, one.high]) for id, one in sorted(weights().disputed.items())}
     scenario = msgspec.structs.replace(
-        scene(hours, template.person), own={id: str(end) for id, end in ends.items()}, change=_disturbed(chance)
+        scene(hours, template.person, template.under),
+        own={id: str(end) for id, end in ends.items()},
+        change=_disturbed(chance),
     )
     strong = members._replace(strength=members.strength ** (SEVERITY / numbers()["severity"]))
     acting = np.unique(members.form[members.form != NONE])

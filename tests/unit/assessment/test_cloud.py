@@ -60,7 +60,7 @@ def test_a_library_is_the_same_in_one_go_and_in_parts(folder: Path) -> None:
     assert len(library) == COUNT
     last = draw(1, range(290, 300))
     assert np.array_equal(library.members.form[290:], last.form)
-    shown = simulated(last, 1)[1]
+    shown = simulated(last, 1).before
     assert library.shown["serum_magnesium"][290:] == pytest.approx(shown["serum_magnesium"], rel=1e-6, nan_ok=True)
 
 

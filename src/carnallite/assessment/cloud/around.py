@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from carnallite.assessment.cloud.under import Under
     from carnallite.physiology.scenario import Person
 
     Numbers = NDArray[np.float64]
@@ -34,6 +35,7 @@ def around(  # noqa: PLR0913  (each is one choice of the caller)
     *,
     each: int,
     share: Numbers | None = None,
+    under: Under | None = None,
     seed: int = 0,
     first: int = 0,
     width: int = 1,
@@ -50,6 +52,8 @@ def around(  # noqa: PLR0913  (each is one choice of the caller)
         Members of a set, over all times.
     share : array [form], optional
         How often each form acts when its cause does.
+    under : Under, optional
+        Treatment under which some tests are looked at.
     first : int
         Number of the first member.
     width : int
@@ -67,21 +71,25 @@ def around(  # noqa: PLR0913  (each is one choice of the caller)
             form[has, place[has]] = chosen[has]
     since = np.repeat(TIMES, per_time * len(sets))
     members = Members(number, form, strengths(seed, number, form), since)
-    return Around(of, members, _shown(person, members, seed))
+    return Around(of, members, _shown(person, members, seed, under))
 
 
-def anything(person: Person, count: int, *, seed: int = 0, first: int = 0) -> tuple[Members, dict[str, Numbers]]:
+def anything(
+    person: Person, count: int, *, under: Under | None = None, seed: int = 0, first: int = 0
+) -> tuple[Members, dict[str, Numbers]]:
     """Simulate people of this kind with any causes at all: what the laboratory might find in anybody."""
     since = np.resize(TIMES, count)
     members = draw(seed, first + np.arange(count))._replace(since=np.sort(since))
-    return members, _shown(person, members, seed)
+    return members, _shown(person, members, seed, under)
 
 
-def _shown(person: Person, members: Members, seed: int) -> dict[str, Numbers]:
+def _shown(person: Person, members: Members, seed: int, under: Under | None) -> dict[str, Numbers]:
     """Return what members show after their time; it must not fall."""
     edges = np.flatnonzero(np.diff(members.since)) + 1
-    parts = [
-        seen(scene(float(members.since[rows[0]]), person), members.some(rows), seed=seed)[1]
-        for rows in np.split(np.arange(len(members.number)), edges)
-    ]
+    parts = []
+    for rows in np.split(np.arange(len(members.number)), edges):
+        begin = float(members.since[rows[0]])
+        found = seen(scene(begin, person, under), members.some(rows), seed=seed, before=begin)
+        tests = under.tests if under else frozenset()
+        parts.append({name: found.after[name] if name in tests else found.before[name] for name in found.after})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

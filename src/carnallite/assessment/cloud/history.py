@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from carnallite.assessment.cloud.judge import interval
+from carnallite.assessment.cloud.evidence import interval
 from carnallite.assessment.cloud.members import TIMES
 from carnallite.assessment.cloud.shown import DAY
 from carnallite.assessment.cloud.weigh import disputed, errors, numbers
@@ -95,7 +95,13 @@ def history_of(facts: Facts, person: Person, causes: tuple[str, ...]) -> History
     return History(scenario, windows, seen, treatments, tuple(dict.fromkeys(notes)))
 
 
-def _hour(facts: Facts, time: datetime) -> float:
+def treatments_of(facts: Facts) -> tuple[Treatment, ...]:
+    """Return what a patient was given of which salt, dose and time are known; hours as in a `History`."""
+    return tuple(_treatments(facts, []))
+
+
+def hour(facts: Facts, time: datetime) -> float:
+    """Return the hour of the scenario at which a moment lies."""
     return LENGTH + (time - facts.timeline.index) / timedelta(hours=1)
 
 
@@ -109,7 +115,7 @@ def _seen(facts: Facts) -> tuple[Seen, ...]:
             dated = [latest]
         shared = 1 + (len(dated) - 1) * numbers()["alike"]
         for one in dated:
-            time = LENGTH if one.time is None else min(_hour(facts, one.time), LENGTH)
+            time = LENGTH if one.time is None else min(hour(facts, one.time), LENGTH)
             weight = np.exp((time - LENGTH) / DAY / numbers()["memory"]) / shared
             found.append(Seen(test, round(time, 6), *interval(facts, one), float(weight)))
     return tuple(found)
@@ -120,7 +126,7 @@ def _counts(one: Observation) -> bool:
 
 
 def _in_view(facts: Facts, one: Observation) -> bool:
-    return one.time is not None and LENGTH - LOOKED_BACK <= _hour(facts, one.time) <= LENGTH + 1e-6
+    return one.time is not None and LENGTH - LOOKED_BACK <= hour(facts, one.time) <= LENGTH + 1e-6
 
 
 # what was taken and given -------------------------------------------------------------------------------------------
@@ -131,8 +137,8 @@ def _window(facts: Facts, cause: str) -> tuple[float, float] | None:
     taken = [one for one in facts.exposures(cause) if one.status in {"current", "stopped"} and one.start is not None]
     if not taken:
         return None
-    begin = max(0.0, min(_hour(facts, one.start) for one in taken if one.start is not None))
-    ends = [np.inf if one.stop is None else _hour(facts, one.stop) for one in taken]
+    begin = max(0.0, min(hour(facts, one.start) for one in taken if one.start is not None))
+    ends = [np.inf if one.stop is None else hour(facts, one.stop) for one in taken]
     until = max(ends) if any(np.isfinite(ends)) or not all(one.status == "stopped" for one in taken) else np.inf
     return (begin, until) if begin < min(until, LENGTH) else None
 
@@ -161,7 +167,7 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
     over = f"{numbers()['infusion']:g} h" if exposure.route == "intravenous" else ""
     if over:
         notes.append(f"{name} by vein: each dose is taken to have run over {over}.")
-    times = sorted(_hour(facts, time) for time in exposure.given)
+    times = sorted(hour(facts, time) for time in exposure.given)
     times = [time for time in times if 0 <= time < LENGTH]
     goes_on = facts.is_taken(exposure) and exposure.per_day is not None
     route = _route(exposure)
@@ -172,7 +178,7 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
         notes.append(f"{name} was given and is not simulated: how often is not known.")
         return None
     start = _begin(facts, exposure, name, notes)
-    until = LENGTH if exposure.stop is None else min(_hour(facts, exposure.stop), LENGTH)
+    until = LENGTH if exposure.stop is None else min(hour(facts, exposure.stop), LENGTH)
     if start >= until:
         return None
     every = f"{DAY / exposure.per_day:.6g} h"
@@ -202,7 +208,7 @@ def events(treatments: Sequence[Treatment]) -> Iterator[Dose]:
 
 def _begin(facts: Facts, exposure: Exposure, name: str, notes: list[str]) -> float:
     if exposure.start is not None:
-        return max(0.0, _hour(facts, exposure.start))
+        return max(0.0, hour(facts, exposure.start))
     days = numbers()["memory"]
     notes.append(f"{name}: when it began is not known; taken as {days:g} days ago.")
     return LENGTH - days * DAY

@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.around import anything, around
+from carnallite.assessment.cloud.evidence import results_of
 from carnallite.assessment.cloud.members import NONE, Members, causes, forms, forms_of
 from carnallite.assessment.cloud.people import anybody
-from carnallite.assessment.cloud.weigh import errors, likelihood, numbers
+from carnallite.assessment.cloud.under import under_of
+from carnallite.assessment.cloud.weigh import likelihood, numbers
 from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
 from carnallite.assessment.infer import network, reconsidered, told, told_of
@@ -22,21 +24,19 @@ from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from carnallite.assessment.cloud.under import Under
     from carnallite.assessment.columns import Columns
     from carnallite.assessment.facts import Facts
     from carnallite.assessment.infer import Posterior
     from carnallite.physiology.scenario import Person
-    from carnallite.record import Observation
 
     Numbers = NDArray[np.float64]
     Results = dict[str, tuple[float, float]]
 
-IONS = frozenset({"serum_magnesium", "serum_potassium", "serum_calcium", "ionized_magnesium", "ionized_calcium"})
-FAILING = ("anuria", "oliguria", "aki")  # creatinine still rises
 SETS = 96  # are simulated at all
 FIRST_LOOK = 8  # members of each of them
 BEST = 24  # sets are simulated again
@@ -118,10 +118,16 @@ class Asked(NamedTuple):
         By findings alone, among the causes that are promising with or without what they say of results.
     person : Person
     results : dict of test to (low, high)
+    under : Under or None
+        Treatment under which some of them were taken.
     share : array [form]
         How often each form acts when its cause does.
-    sets : list of tuple of str
-        The sets of causes of the posterior.
+    names : tuple of str
+        The causes that are weighed jointly.
+    bodily : array [cause]
+        Which of them the body can have.
+    has : array [set, cause]
+        Which of them each set of the posterior holds.
     alike : array [set]
         For each set the first one that is the same for the body.
     before : array [set]
@@ -138,8 +144,11 @@ class Asked(NamedTuple):
     posterior: Posterior
     person: Person
     results: Results
+    under: Under | None
     share: Numbers
-    sets: list[tuple[str, ...]]
+    names: tuple[str, ...]
+    bodily: NDArray[np.bool_]
+    has: NDArray[np.bool_]
     alike: NDArray[np.int64]
     before: Numbers
     findings: Numbers
@@ -172,27 +181,29 @@ def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
     same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
     posterior = reconsidered(columns, posterior, row, same)
     names = tuple(network().causes[number] for number in posterior.candidates[row])
-    sets = [tuple(id for id, has in zip(names, one, strict=True) if has) for one in posterior.sets]
-    alike = _alike(sets)
+    bodily = np.array([id in causes() for id in names])
     return Asked(
         posterior=posterior,
         person=person_of(facts),
         results=results,
+        under=under_of(facts),
         share=shares_of(columns, row),
-        sets=sets,
-        alike=alike,
+        names=names,
+        bodily=bodily,
+        has=posterior.sets,
+        alike=_row_with(posterior.sets, bodily),
         before=posterior.odds[row] + told(posterior, row, ~same),
         findings=told(posterior, row, same),
         state=posterior.state[row],
         same=same,
-        read=_read(results, posterior, row, alike),
+        read=_read(results, posterior, row, bodily),
     )
 
 
 def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
     """Return the posterior of one patient with what the body says of the results, and the members behind it."""
     asked = asked_of(columns, posterior, row)
-    members, shown = anything(asked.person, ANYTHING, seed=SEED)
+    members, shown = anything(asked.person, ANYTHING, under=asked.under, seed=SEED)
     anybody = likelihood(asked.results, shown)
     by_findings = asked.findings + level(asked, members, anybody)
     drawn = _Drawn(asked, shown)
@@ -224,12 +235,17 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     return replaced(asked.posterior, row, score), cloud
 
 
-def _alike(sets: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    first: dict[tuple[str, ...], int] = {}
-    return np.array([first.setdefault(tuple(id for id in one if id in causes()), row) for row, one in enumerate(sets)])
+def _row_with(has: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each set ("set cause") the number of the set that has only some of its causes."""
+    bits = 1 << np.arange(has.shape[1])
+    number = has @ bits
+    row = np.empty(len(has), np.int64)
+    row[number] = np.arange(len(has))
+    found: NDArray[np.int64] = row[number & bits[which].sum()]
+    return found
 
 
-def _read(results: Results, posterior: Posterior, row: int, alike: NDArray[np.int64]) -> list[Read]:
+def _read(results: Results, posterior: Posterior, row: int, bodily: NDArray[np.bool_]) -> list[Read]:
     """Return which results the prior odds of which sets have read: those named by an entry until the one that held."""
     own = []
     for number in posterior.candidates[row]:
@@ -237,16 +253,20 @@ def _read(results: Results, posterior: Posterior, row: int, alike: NDArray[np.in
         entries = cause.priors[: posterior.matched[row, number] + 1] if cause.id in causes() else ()
         own.append(frozenset[str]().union(*(results_in(one.when) for one in entries if one.when)) & results.keys())
     conditional = np.array([bool(tests) for tests in own])
-    place = {tuple(one): number for number, one in enumerate(posterior.sets.tolist())}
-    rows: dict[frozenset[str], list[tuple[int, int]]] = {}
-    for number, one in enumerate(posterior.sets):
-        tests = frozenset[str]().union(*(own[column] for column in np.flatnonzero(one)))
+    if not conditional.any():
+        return []
+    without = _row_with(posterior.sets, bodily & ~conditional)
+    rows: dict[frozenset[str], list[NDArray[np.int64]]] = {}
+    acting, which = np.unique(posterior.sets[:, conditional], axis=0, return_inverse=True)
+    for place, has in enumerate(acting):
+        tests = frozenset[str]().union(*(own[column] for column in np.flatnonzero(conditional)[has]))
+        rows.setdefault(tests, []).append(np.flatnonzero(which == place))
+    found = []
+    for tests, parts in rows.items():
+        sets = np.sort(np.concatenate(parts))
         if tests:
-            rows.setdefault(tests, []).append((number, alike[place[tuple((one & ~conditional).tolist())]]))
-    return [
-        Read({test: results[test] for test in sorted(tests)}, *np.array(pairs, np.int64).T)
-        for tests, pairs in rows.items()
-    ]
+            found.append(Read({test: results[test] for test in sorted(tests)}, sets, without[sets]))
+    return found
 
 
 def unread(
@@ -291,7 +311,7 @@ def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers,
     by_findings : array [set]
         [log] What cited findings say, on the level of the likelihood.
     """
-    complete = np.array([all(id in causes() for id in one) for one in asked.sets])
+    complete = ~asked.has[:, ~asked.bodily].any(axis=1)
     unlike = np.where(complete & ~np.isnan(means), numbers()["unlike"], 1.0)
     with np.errstate(divide="ignore"):
         body = asked.before + np.log(1 - unlike) + np.nan_to_num(means, nan=IMPOSSIBLE)
@@ -336,7 +356,7 @@ class _Drawn:
     def __init__(self, asked: Asked, anybody: Mapping[str, Numbers]) -> None:
         self.asked = asked
         self.anybody = anybody
-        self.width = max(1, *(len(one) for one in asked.sets))
+        self.width = max(1, int(asked.bodily.sum()))
         self.power = 1.0
         self.of: NDArray[np.int64] = np.zeros(0, np.int64)
         self.log: Numbers = np.zeros(0)
@@ -347,10 +367,12 @@ class _Drawn:
         """Draw members of some sets of the posterior."""
         beside = [one.without[np.isin(one.sets, which)] for one in self.asked.read]
         rows = np.unique(np.concatenate([self.asked.alike[which], *beside]))
-        sets = [tuple(id for id in self.asked.sets[row] if id in causes()) for row in rows]
+        names = np.array(self.asked.names)
+        sets = [tuple(names[self.asked.has[row]].tolist()) for row in rows]
         drawn = around(
-            self.asked.person, sets, each=each, share=self.asked.share, seed=SEED, first=len(self.of), width=self.width
-        )
+            self.asked.person, sets, each=each, share=self.asked.share, under=self.asked.under, seed=SEED,
+            first=len(self.of), width=self.width,
+        )  # fmt: skip
         self.of = np.concatenate([self.of, rows[drawn.of]])
         self.log = np.concatenate([self.log, likelihood(self.asked.results, drawn.shown)])
         self.shown = {
@@ -368,7 +390,7 @@ class _Drawn:
 
     def _mean(self, results: Results) -> Numbers:
         log = self.log if results is self.asked.results else likelihood(results, self.shown)
-        found: Numbers = np.full(len(self.asked.sets), np.nan)
+        found: Numbers = np.full(len(self.asked.has), np.nan)
         for row in np.unique(self.of):
             logs = self.power * log[self.of == row]
             logs = logs[~np.isnan(logs)]
@@ -391,30 +413,6 @@ class _Drawn:
         """Return how many equally weighted members these are worth."""
         weight = self.weights(np.exp(body - body.max()))
         return float(1 / np.sum(weight**2)) if weight.any() else 0.0
-
-
-def results_of(person: Facts) -> Results:
-    """Return the results by which members are weighed: of ions the worst of these days, of others the newest."""
-    found: Results = {}
-    for test in errors():
-        one = _telling(person, test) if test in IONS else person.latest(test)
-        if one is not None and not (one.low is None and one.high is None):
-            found[test] = interval(person, one)
-    return found
-
-
-def interval(person: Facts, one: Observation) -> tuple[float, float]:
-    """Return between which values a result lies; filtration lies below its estimate while the kidney is failing."""
-    failing = one.quantity == "egfr" and any(person.acute(id) == PRESENT for id in FAILING)
-    low = 0.0 if failing or one.low is None else max(0.0, one.low)
-    return low, np.inf if one.high is None else one.high
-
-
-def _telling(person: Facts, test: str) -> Observation | None:
-    for level in ("low", "high"):
-        if person.lately(test, level) == PRESENT:
-            return person.extreme(test, level)
-    return person.latest(test)
 
 
 def person_of(facts: Facts) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ import numpy as np
 
 from carnallite.assessment.cloud.members import MOST, NONE, TIMES, Members, causes, draw
 from carnallite.assessment.cloud.people import anybody, creatinine
-from carnallite.assessment.cloud.shown import BODY, SIZE, TESTS, scene, seen
+from carnallite.assessment.cloud.shown import BODY, SIZE, TESTS, Seen, scene, seen
+from carnallite.assessment.cloud.under import usual
+from carnallite.assessment.cloud.weigh import errors
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import engine, population
 
@@ -29,8 +32,11 @@ CHUNK = 2560  # members in a part: one turn of all times
 SEED = 1
 SMALL = 10_000  # members of a library that is built when none is there
 FORMS = tuple(f"form_{place}" for place in range(MOST))
+DESIGN = (
+    "members.py", "shown.py", "people.py", "under.py", "library.py", "weights.toml", "people.toml", "treatments.toml",
+)  # fmt: skip
+TREATED = "treated."
 STRENGTHS = tuple(f"strength_{place}" for place in range(MOST))
-COLUMNS = ("since_h", *FORMS, *STRENGTHS, *SIZE, *TESTS, *BODY, "egfr", "serum_creatinine")
 
 
 class LibraryMismatch(CarnalliteError):
@@ -48,6 +54,10 @@ class Library:
         ``male``, ``age`` [a], ``weight`` [kg].
     shown : mapping of str to array [member]
         Tests by analyte in canonical units, quantities of the body by name; NaN in who did not live that long.
+    treated : mapping of str to array [member]
+        Tests that members are weighed by, after days of their treatment.
+    treatment : array [member]
+        Which of the `treatments` that is.
     by_set : mapping of tuple of int to array
         The members on whom exactly these `causes` act.
     name : str
@@ -57,6 +67,8 @@ class Library:
     members: Members
     people: dict[str, NDArray[np.float32]]
     shown: dict[str, NDArray[np.float32]]
+    treated: dict[str, NDArray[np.float32]]
+    treatment: NDArray[np.int64]
     by_set: dict[tuple[int, ...], NDArray[np.int64]]
     name: str
 
@@ -68,19 +80,39 @@ class Library:
         return len(self.members.number)
 
 
-def simulated(members: Members, seed: int) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
-    """Return people and what they show; they must share one time."""
-    people, shown = seen(scene(float(members.since[0]), anybody()), members, seed=seed)
-    return people, shown | {"serum_creatinine": creatinine(shown["egfr"], people)}
+def simulated(members: Members, seed: int) -> Seen:
+    """Return people and what they show without and under treatment; they must share one time and one treatment."""
+    begin = float(members.since[0])
+    under = usual()[treatments()[treatment_of(members.number[:1])[0]]]
+    found = seen(scene(begin, anybody(), under), members, seed=seed, before=begin)
+    return found._replace(before=found.before | {"serum_creatinine": creatinine(found.before["egfr"], found.people)})
+
+
+def treatments() -> tuple[str, ...]:
+    """Return the names of the treatments that members are under at their second look."""
+    return tuple(usual())
+
+
+def treatment_of(number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which of the `treatments` members have by their number: a part shares one."""
+    found: NDArray[np.int64] = number // CHUNK % len(treatments())
+    return found
+
+
+@cache
+def columns() -> tuple[str, ...]:
+    """Return the columns of the file."""
+    treated = (f"{TREATED}{test}" for test in errors())
+    return ("since_h", *FORMS, *STRENGTHS, *SIZE, *TESTS, *BODY, "egfr", "serum_creatinine", *treated)
 
 
 def manifest(count: int, seed: int) -> population.Manifest:
     """Return what a library is known by: model, knowledge, how its members are drawn and looked at, and the seed."""
     design = blake2b(digest_size=8)
-    for name in ("members.py", "shown.py", "people.py", "library.py", "weights.toml", "people.toml"):
+    for name in DESIGN:
         design.update(Path(__file__).with_name(name).read_bytes())
     drawn = msgspec.structs.replace(scene(TIMES[-1], anybody()), about=design.hexdigest())
-    return population.manifest_of(drawn, count=count, seed=seed, chunk=CHUNK, names=COLUMNS)
+    return population.manifest_of(drawn, count=count, seed=seed, chunk=CHUNK, names=columns())
 
 
 def build(
@@ -103,8 +135,8 @@ def _part(seed: int, first: int, size: int) -> dict[str, NDArray[np.generic]]:
     edges = np.flatnonzero(np.diff(members.since)) + 1
     tables = []
     for rows in np.split(np.arange(size), edges):
-        people, shown = simulated(members.some(rows), seed)
-        tables.append(people | shown)
+        people, before, after = simulated(members.some(rows), seed)
+        tables.append(people | before | {f"{TREATED}{test}": after[test] for test in errors()})
     table: dict[str, NDArray[np.generic]] = {"since_h": members.since.astype(np.float32)}
     table |= {name: members.form[:, place].astype(np.int16) for place, name in enumerate(FORMS)}
     table |= {name: members.strength[:, place].astype(np.float32) for place, name in enumerate(STRENGTHS)}
@@ -132,7 +164,9 @@ def find(path: Path) -> Library:
     strength = np.stack([table.pop(name) for name in STRENGTHS], axis=1).astype(float)
     members = Members(number, form, strength, table.pop("since_h").astype(float))
     people = {name: table.pop(name) for name in SIZE}
-    return Library(members, people, table, _by_set(members), f"{there.count}-{there.seed}-{_hash(there)}")
+    treated = {test: table.pop(f"{TREATED}{test}") for test in errors()}
+    name = f"{there.count}-{there.seed}-{_hash(there)}"
+    return Library(members, people, table, treated, treatment_of(number), _by_set(members), name)
 
 
 def place(*, small: bool = False) -> Path:

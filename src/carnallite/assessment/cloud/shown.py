@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.members import Members
+    from carnallite.assessment.cloud.under import Under
     from carnallite.physiology.body import People
     from carnallite.physiology.protocol import Protocol
     from carnallite.physiology.scenario import Person
@@ -45,26 +46,45 @@ SIZE = ("male", "age", "weight")
 
 
 @cache
-def scene(hours: float, person: Person) -> Scenario:
-    """Return what all members have in common who are looked at after so many hours."""
+def scene(hours: float, person: Person, under: Under | None = None) -> Scenario:
+    """Return what all members have in common who are looked at after so many hours, and perhaps after treatment."""
+    end = hours + (under.hours if under else 0)
+    looks = sorted({hours - DAY, hours, end - DAY, end})
     return Scenario(
         title="Library",
-        length=f"{hours:g} h",
+        length=f"{end:g} h",
         person=person,
         own=disputed(),
-        sampling=Sampling(at=(f"{hours - DAY:g} h", f"{hours:g} h")),
+        dose=under.doses(hours) if under else (),
+        sampling=Sampling(at=tuple(f"{time:g} h" for time in looks)),
     )
 
 
-def seen(scenario: Scenario, members: Members, *, seed: int) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
-    """Return people on whom causes act all the time, and what they show at the end."""
+class Seen(NamedTuple):
+    """People, and what they show [person] before a treatment and at the end."""
+
+    people: dict[str, Numbers]
+    before: dict[str, Numbers]
+    after: dict[str, Numbers]
+
+
+def seen(scenario: Scenario, members: Members, *, seed: int, before: float | None = None) -> Seen:
+    """Return people on whom causes act all the time, and what they show.
+
+    Parameters
+    ----------
+    before : float, optional
+        [h] When a treatment begins; without one both looks are at the end.
+    """
     rows = np.unique(members.form[members.form != NONE])
     given = staged(scenario, members, [part(members, row) for row in rows], seed=seed)
     names = (*TESTS, *BODY)
     course = run(given, population.needed(names), rtol=CLOSE)
-    shown = {name: values[:, -1] for name, values in population.columns(course, names).items()}
+    shown = population.columns(course, names)
     shown["egfr"] = estimated(shown["kidney.gfr"], given.people)
-    return {name: constant(given.people, f"person.{name}") for name in SIZE}, shown
+    first = -1 if before is None else int(np.searchsorted(course.time, before - 1e-6))
+    people = {name: constant(given.people, f"person.{name}") for name in SIZE}
+    return Seen(people, *({name: values[:, look] for name, values in shown.items()} for look in (first, -1)))
 
 
 def estimated(gfr: Numbers, people: People) -> Numbers:
