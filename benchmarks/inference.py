@@ -8,6 +8,7 @@ time of one core, warm, unless a whole process is meant. Beside each figure stan
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import operations
+import peak
 from compare import report
 
 from carnallite.assessment.cloud import build, find
@@ -26,6 +29,9 @@ from carnallite.assessment.cloud.judge import judge, why_not
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.panel import panel
+from carnallite.physiology import engine
+from carnallite.physiology.generate import Kernel
+from carnallite.physiology.generate.native import Course
 from carnallite.record import read_record
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +52,33 @@ def taken(work: Callable[[], Any], clock: Callable[[], float] = time.process_tim
     return min(times)
 
 
+class Steps:
+    """How many steps of the solver some work takes, over all people."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._solve = Kernel.solve
+
+    def __enter__(self) -> Steps:
+        def counting(kernel: Kernel, *given: Any, **options: Any) -> Any:
+            solution = self._solve(kernel, *given, **options)
+            self.count += int(solution.steps.sum())
+            return solution
+
+        Kernel.solve = counting  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Kernel.solve = self._solve  # type: ignore[method-assign]
+
+
+def steps_of(work: Callable[[], Any]) -> int:
+    """Return the steps of some work."""
+    with Steps() as steps:
+        work()
+    return steps.count
+
+
 def bandwidth() -> float:
     """Return how fast memory is copied [B/s]."""
     block = np.zeros(50_000_000)
@@ -62,11 +95,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "library"
         began = time.perf_counter()
-        build(place, options.members)
+        built = steps_of(lambda: build(place, options.members))
         measured["library_s"] = time.perf_counter() - began
         measured["library_mb"] = sum(file.stat().st_size for file in place.iterdir()) / 1e6
         library = find(place)
     times: dict[str, list[float]] = {"sift": [], "judge": [], "fit": [], "shares": []}
+    taken_steps: dict[str, list[int]] = {"judge": [], "fit": [], "shares": []}
     bytes_read = []
     for case in CASES[:: max(1, len(CASES) // options.cases)]:
         everybody = panel([read_record(case).timeline])
@@ -79,7 +113,10 @@ def main() -> int:
         bytes_read.append(looked_at * len(cloud.results) * 4)
         times["sift"].append(taken(lambda: sift(columns, posterior, 0, library)))  # noqa: B023
         times["judge"].append(taken(lambda: judge(columns, posterior, 0)))  # noqa: B023
+        taken_steps["judge"].append(steps_of(lambda: judge(columns, posterior, 0)))  # noqa: B023
         if fit is not None and fit.holds():
+            taken_steps["fit"].append(steps_of(lambda: fitted(cloud, columns.people[0])))  # noqa: B023
+            taken_steps["shares"].append(steps_of(lambda: reasons(fit, FACTORS)))  # noqa: B023
             times["fit"].append(taken(lambda: fitted(cloud, columns.people[0])))  # noqa: B023
             times["shares"].append(taken(lambda: reasons(fit, FACTORS)))  # noqa: B023
     for name, seconds in times.items():
@@ -90,10 +127,19 @@ def main() -> int:
         cold = taken(lambda: subprocess.run(command, capture_output=True, check=True), time.perf_counter)  # noqa: B023
         measured[f"cold_{depth}_ms"] = 1000 * cold
     least = 1000 * statistics.median(bytes_read) / bandwidth()
-    print(f"library of {options.members:,}: {measured['library_s']:.1f} s, {measured['library_mb']:.1f} MB")
+    kernel = engine.kernel()
+    assert kernel is not None
+    step = operations.of_step(kernel, Course(0.0, 1.0).method) / peak.flops(kernel.variant)
+    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
+    print(
+        f"library of {options.members:,}: {measured['library_s']:.1f} s, {measured['library_mb']:.1f} MB; arithmetic "
+        f"alone would take {built * step / (cores or 1):.1f} s of {cores} cores"
+    )
     print(f"weights by the library: {measured['sift_ms']:.1f} ms; memory alone would take {least:.3f} ms")
-    for name in ("judge", "fit", "shares", "whole_fit"):
-        print(f"{name}: {measured[f'{name}_ms']:.0f} ms of one core")
+    for name, counts in taken_steps.items():
+        alone = 1000 * statistics.median(counts) * step
+        print(f"{name}: {measured[f'{name}_ms']:.0f} ms of one core; arithmetic alone would take {alone:.0f} ms")
+    print(f"whole fit: {measured['whole_fit_ms']:.0f} ms of one core")
     for depth in ("library", "cloud", "fit"):
         print(f"a process of its own, --depth {depth}: {measured[f'cold_{depth}_ms']:.0f} ms")
     return report("inference", measured)

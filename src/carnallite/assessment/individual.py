@@ -361,7 +361,8 @@ def _kept(factor: Factor, everybody: Panel, row: int) -> tuple[float, tuple[Reas
         return 0.0, ()
     cause = knowledge().causes[first.cause]
     told = "; ".join(facts_for(first.when, everybody.columns, row)) if first.when else ""
-    fact = f"{cause.name}, {marginal[names.index(cause.id)]:.0%} likely to act{': ' if told else ''}{told}"
+    chance = f"{100 * marginal[names.index(cause.id)]:.0f} % likely to act"
+    fact = f"{cause.name}, {chance}: {told}" if told else f"{cause.name}, {chance}"
     return probability, (Reason(fact=fact, statement=cause.statements[0] if cause.statements else None),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -45,7 +45,7 @@ BODY = (
 SIZE = ("male", "age", "weight")
 
 
-@cache
+@lru_cache(maxsize=256)
 def scene(hours: float, person: Person, under: Under | None = None) -> Scenario:
     """Return what all members have in common who are looked at after so many hours, and perhaps after treatment."""
     end = hours + (under.hours if under else 0)
