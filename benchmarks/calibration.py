@@ -96,7 +96,7 @@ def main() -> int:
     """Ask, print the figures, and renew the page if that is wanted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "-n", type=int, default=2000, help="patients of the altered body; half as many of each other law"
+        "-n", type=int, default=2000, help="patients of the altered body, and about 0.4 as many of each other law"
     )
     parser.add_argument("--law", choices=list(LAWS), nargs="+", default=list(SHARES), help="ask only about these")
     parser.add_argument("--seed", type=int, default=1)
