@@ -21,7 +21,7 @@ from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import SEED, Cloud, judge, why_not
 from carnallite.assessment.cloud.members import NONE, causes
 from carnallite.assessment.cloud.people import anybody
-from carnallite.assessment.cloud.shown import CLOSE, DAY, part, staged
+from carnallite.assessment.cloud.shown import CLOSE, part, staged
 from carnallite.assessment.cloud.weigh import disputed, numbers
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
@@ -32,6 +32,7 @@ from carnallite.physiology.body import People
 from carnallite.physiology.convention import conventions
 from carnallite.physiology.scenario import Dose, Sampling, Scenario
 from carnallite.physiology.simulate import run
+from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

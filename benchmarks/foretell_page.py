@@ -11,8 +11,8 @@ from foretell import Foretold, Look, Outcome
 from foretell_score import Forecast, Numbers, Score, Whole, crossed, interval, left_out_width, likeliest, scored
 from foretell_stays import TESTS
 
-from carnallite.assessment.cloud.shown import DAY
 from carnallite.assessment.cloud.weigh import errors, numbers
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import analyte
 
 NAMES = {"physionet": "PhysioNet 2012, set a", "mimic": "MIMIC-III, part", "eicu": "eICU, part"}

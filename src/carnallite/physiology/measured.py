@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carnallite import datafile
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import Cited, analyte
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from carnallite.physiology.simulate import Trajectories
 
     Numbers = NDArray[np.float64]
-
-DAY = 24.0
 
 
 class Measure(Cited, frozen=True, kw_only=True):

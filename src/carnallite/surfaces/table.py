@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.physiology.measured import DAY, measured
+from carnallite.physiology.measured import measured
 from carnallite.physiology.scenario import Spread
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import analyte, printed_unit
 from carnallite.surfaces import words
-from carnallite.surfaces.terminal import Page
+from carnallite.surfaces.console import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.physiology.measured import DAY, measured, measures
+from carnallite.physiology.measured import measured, measures
 from carnallite.physiology.scenario import Person
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import analyte
 from carnallite.surfaces import svg, words
 from carnallite.surfaces.axis import Scale, number_ticks

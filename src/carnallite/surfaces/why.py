@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from carnallite.assessment import Assessment
     from carnallite.assessment.values import Correction, IndividualFit
-    from carnallite.surfaces.terminal import Page
+    from carnallite.surfaces.console import Page
 
 _SHOWN = 5  # corrections on a terminal
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from carnallite.assessment.cloud.evidence import interval
 from carnallite.assessment.cloud.members import TIMES
-from carnallite.assessment.cloud.shown import DAY
 from carnallite.assessment.cloud.weigh import disputed, errors, numbers
 from carnallite.errors import UnitError, UnknownIdError
 from carnallite.knowledge import knowledge
 from carnallite.physiology import substance
 from carnallite.physiology.scenario import Dose, Sampling, Scenario
+from carnallite.physiology.timing import DAY
 from carnallite.record import membership
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from carnallite.physiology.crowd import constant
 from carnallite.physiology.protocol import protocol
 from carnallite.physiology.scenario import Act, Sampling, Scenario
 from carnallite.physiology.simulate import run
+from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Part = tuple[Act, Numbers]  # what acts, and how strongly on each member
 
-DAY = 24.0
 CLOSE = 1e-4  # relative error of a step: what members show is off by less than 0.1 %, and results by 5 % or more
 TESTS = (
     "serum_magnesium", "ionized_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium", "serum_sodium",

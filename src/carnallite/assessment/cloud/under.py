@@ -13,13 +13,13 @@ from carnallite.assessment.cloud.evidence import chosen
 from carnallite.assessment.cloud.history import LENGTH, SINGLY, hour, treatments_of
 from carnallite.assessment.facts import PRESENT
 from carnallite.physiology.scenario import Dose, Route
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import Cited
 from carnallite.record import membership
 
 if TYPE_CHECKING:
     from carnallite.assessment.facts import Facts
 
-DAY = 24.0
 LEAST = 12.0  # [h] of treatment before a result; after less it counts as untreated
 WINDOW = 72.0  # [h] before a result over which doses are averaged
 FED = {"magnesium": "serum_magnesium", "potassium": "serum_potassium"}  # where it is high, what is given is a cause

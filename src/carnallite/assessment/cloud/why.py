@@ -20,13 +20,14 @@ from carnallite import datafile
 from carnallite.assessment.cloud.history import INSOLUBLE, LENGTH, SOLUBLE
 from carnallite.assessment.cloud.judge import SEED
 from carnallite.assessment.cloud.members import NONE, Members, causes
-from carnallite.assessment.cloud.shown import CLOSE, DAY, part, staged
+from carnallite.assessment.cloud.shown import CLOSE, part, staged
 from carnallite.assessment.cloud.weigh import disputed
 from carnallite.knowledge import knowledge
 from carnallite.physiology.body import People
 from carnallite.physiology.crowd import constant
 from carnallite.physiology.scenario import Act, Clamp, Dose, Sampling, Scenario
 from carnallite.physiology.simulate import run
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import Cited
 
 if TYPE_CHECKING:

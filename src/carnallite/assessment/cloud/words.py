@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carnallite.assessment.cloud.history import LENGTH
-from carnallite.assessment.cloud.shown import DAY
 from carnallite.assessment.cloud.weigh import numbers
 from carnallite.assessment.cloud.why import DAYS, MOST_LIVE, corrections
 from carnallite.assessment.values import Balance, Band, Beside, Correction, IndividualFit, Share
 from carnallite.knowledge import knowledge
+from carnallite.physiology.timing import DAY
 from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
