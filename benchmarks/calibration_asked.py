@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from calibration_patients import PANELS, patient, with_results
 
-from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.asked import why_not
+from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.shown import BODY, TESTS
 from carnallite.assessment.individual import _STATES as IONS

@@ -20,8 +20,8 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.around import anything
+from carnallite.assessment.cloud.asked import person_of, shares_of
 from carnallite.assessment.cloud.history import LENGTH
-from carnallite.assessment.cloud.judge import person_of, shares_of
 from carnallite.assessment.cloud.members import NONE, TIMES, Members, causes, chosen_form, strengths
 from carnallite.assessment.cloud.shown import BODY, CLOSE, TESTS, estimated, part, scene, seen, staged
 from carnallite.assessment.cloud.under import under_at

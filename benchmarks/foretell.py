@@ -16,9 +16,10 @@ import numpy as np
 from foretell_score import missed_again
 from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, hours_between, known_at, stays, whole
 
+from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted
 from carnallite.assessment.cloud.history import LENGTH, history_of
-from carnallite.assessment.cloud.judge import SEED, Cloud, judge, why_not
+from carnallite.assessment.cloud.judge import SEED, Cloud, judge
 from carnallite.assessment.cloud.members import NONE, causes
 from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.shown import CLOSE, part, staged

@@ -24,8 +24,9 @@ import peak
 from compare import report
 
 from carnallite.assessment.cloud import build, find
+from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import fitted
-from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.panel import panel

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import fitted
-from carnallite.assessment.cloud.judge import judge, why_not
+from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.library import at_hand
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from carnallite.assessment import Assessment, assess
+from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted, systematic
 from carnallite.assessment.cloud.history import LENGTH, history_of
-from carnallite.assessment.cloud.judge import Cloud, judge, why_not
+from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.why import Why, reasons
 from carnallite.assessment.columns import Columns

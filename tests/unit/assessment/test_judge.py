@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from carnallite.assessment import RankedCause
-from carnallite.assessment.cloud.judge import Asked, asked_of, judge, replaced
+from carnallite.assessment.cloud.asked import Asked, asked_of
+from carnallite.assessment.cloud.judge import judge
+from carnallite.assessment.cloud.sets import replaced
 from carnallite.assessment.columns import results_in
 from carnallite.assessment.individual import either
 from carnallite.assessment.infer import network

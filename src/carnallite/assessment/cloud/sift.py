@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment.cloud.judge import IMPOSSIBLE, Asked, asked_of, level, replaced, scores, unread
+from carnallite.assessment.cloud.asked import Asked, asked_of
 from carnallite.assessment.cloud.members import MOST, NONE, causes, forms, forms_of
+from carnallite.assessment.cloud.sets import IMPOSSIBLE, level, replaced, scores, unread
 from carnallite.assessment.cloud.under import usual
 from carnallite.assessment.cloud.weigh import likelihood
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carnallite.assessment.cloud.judge import Results
+    from carnallite.assessment.cloud.evidence import Results
     from carnallite.assessment.cloud.library import Library
     from carnallite.assessment.cloud.under import Under
     from carnallite.assessment.columns import Columns
