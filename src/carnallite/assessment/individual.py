@@ -16,7 +16,7 @@ from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.infer import network, unexplained
+from carnallite.assessment.infer import network, to_disorders, unexplained
 from carnallite.assessment.investigate import next_tests
 from carnallite.assessment.panel import Panel, panel
 from carnallite.assessment.results import results
@@ -111,7 +111,8 @@ def _assessment(
         else:
             posterior, cloud = judge(columns, everybody.posterior, row)
         everybody = msgspec.structs.replace(everybody, posterior=posterior)
-    posterior = everybody.posterior
+    posterior = to_disorders(columns, everybody.posterior, row)
+    everybody = msgspec.structs.replace(everybody, posterior=posterior)
     causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)
     if withheld:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Reals = NDArray[np.float64]
 
+EPISODE = "_episode"  # with it ends the name of a finding that an ion was out of range in the last days
 _CANDIDATES = 10
 _SURE = 1e-9
 _FITTINGS = 8  # rounds in which each cause gets its own prior back; the error is below 0.001 then
@@ -236,6 +237,38 @@ def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDAr
         one[row] = new
     marginal, candidates, odds, joint = changed
     return msgspec.structs.replace(posterior, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+
+
+def to_disorders(columns: Columns, posterior: Posterior, row: int) -> Posterior:
+    """Return the posterior of one patient over causes of disorders that it has or may have.
+
+    A blocker of aldosterone may act while potassium is low; a cause of that it is not.
+    """
+    idle = np.array([_is_idle(id, columns, row) for id in network().causes])
+    kept = ~idle[posterior.candidates[row]]
+    bits = 1 << np.arange(len(kept))
+    number = posterior.sets @ bits
+    place = np.empty(len(number), np.int64)
+    place[number] = np.arange(len(number))
+    joint, marginal = posterior.joint.copy(), posterior.marginal.copy()
+    joint[row] = np.bincount(place[number & bits[kept].sum()], weights=joint[row], minlength=len(number))
+    marginal[row, idle] = 0
+    return msgspec.structs.replace(posterior, marginal=marginal, joint=joint)
+
+
+def _is_idle(cause: str, columns: Columns, row: int) -> bool:
+    disorders = _disorders()[cause]
+    return bool(disorders) and all(finding(id, columns)[row] == ABSENT for id in disorders)
+
+
+@cache
+def _disorders() -> dict[str, tuple[str, ...]]:
+    """Return the disorders of ions that each cause brings."""
+    known = knowledge()
+    return {
+        id: tuple({*(clue.finding for clue in cause.clues if clue.finding.endswith(EPISODE)), *cause.brings})
+        for id, cause in known.causes.items()
+    }
 
 
 def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:

@@ -102,6 +102,8 @@ def _check(file: str, item: msgspec.Struct, known: schema.Knowledge) -> None:
     _check_names(file, item, known)
     if isinstance(item, schema.Acting):
         _check_acting(file, item, known)
+    for finding in item.brings if isinstance(item, schema.Cause) else ():
+        resolve(file, "brings", finding, known.findings)
     for kept in item.kept_by if isinstance(item, schema.Factor) else ():
         resolve(file, "kept_by.cause", kept.cause, known.causes)
     check_often(file, item, known, forms=effects(item, known) if isinstance(item, schema.Cause) else ())

@@ -215,6 +215,7 @@ class Cause(Acting, frozen=True, kw_only=True):
     priors: tuple[Prior, ...]
     clues: tuple[Clue, ...]
     statements: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()  # findings that it is by definition, which its priors have read
 
 
 class Kept(Part, frozen=True, kw_only=True):

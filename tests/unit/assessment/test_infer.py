@@ -92,6 +92,24 @@ def test_a_recorded_cause_is_never_dropped_among_many() -> None:
     assert {"ppi", "loop_diuretic", "thiazide", "vomiting", "calcineurin_inhibitor", "platinum"} <= listed
 
 
+def test_a_cause_of_a_disorder_that_is_not_there_is_not_listed() -> None:
+    low = answer(observation("2823-3", 2.8, "mmol/L"), drug("ramipril"), drug("hydrochlorothiazide"))
+    high = answer(observation("2823-3", 6.4, "mmol/L"), drug("ramipril"), drug("hydrochlorothiazide"))
+    unknown = answer(observation("2601-3", 0.5, "mmol/L"), drug("ramipril"))
+    for found, is_listed in ((low, False), (high, True), (unknown, True)):
+        assert any(one.id == "raas_inhibitor" for one in found.causes) == is_listed
+    assert sum(one.probability for one in low.joint) <= 1
+
+
+def test_high_calcium_is_brought_by_what_is_named_after_it() -> None:
+    found = answer(
+        observation("2000-8", 3.2, "mmol/L"),
+        observation("2601-3", 0.85, "mmol/L"),
+        observation("2823-3", 4.2, "mmol/L"),
+    )
+    assert any(one.id == "hypercalcemia" for one in found.causes)
+
+
 @pytest.mark.parametrize("magnesium", [0.3, 0.8])
 def test_low_or_normal_magnesium_never_explains_high_potassium(magnesium: float) -> None:
     found = answer(observation("2601-3", magnesium, "mmol/L"), observation("2823-3", 7.1, "mmol/L"))
