@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from carnallite.assessment.cloud.around import around
+from carnallite.assessment.cloud.history import LENGTH, Treatment
 from carnallite.assessment.cloud.people import anybody
-from carnallite.assessment.cloud.under import Given, Under, under_of, usual
+from carnallite.assessment.cloud.under import Given, Under, given_before, under_of, usual
 from carnallite.assessment.facts import Facts
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
+from carnallite.physiology.scenario import Dose
 from carnallite.record.sketch import read_sketch
 
 LOW = "0|serum_magnesium|0.5|mmol/L\n0|serum_potassium|3.1|mmol/L"
@@ -19,7 +21,7 @@ def under(lines: str) -> Under | None:
     return under_of(Facts(read_sketch(f"day|what|value|unit\n{lines}").timeline))
 
 
-def test_doses_before_a_result_are_averaged() -> None:
+def test_dosesgiven_before_a_result_are_averaged() -> None:
     found = under(f"-10|potassium_chloride|6|g/d\n{LOW}")
     assert found is not None
     (given,) = found.given
@@ -28,7 +30,18 @@ def test_doses_before_a_result_are_averaged() -> None:
     assert found.tests == {"serum_magnesium", "serum_potassium"}
 
 
-def test_a_result_before_the_treatment_is_untreated() -> None:
+def test_single_doses_are_one_course() -> None:
+    days = (-2.5, -1.5, -0.5)
+    doses = [
+        Dose(what="potassium chloride", amount="40 mmol", route="oral", at=(f"{LENGTH + 24 * day} h",)) for day in days
+    ]
+    treatments = [Treatment("potassium_chloride", dose, goes_on=False) for dose in doses]
+    ((given, begin),) = given_before(treatments, LENGTH, frozenset())
+    assert begin == LENGTH - 60
+    assert given.amount == pytest.approx(3 * 40 * 24 / 60)
+
+
+def test_a_resultgiven_before_the_treatment_is_untreated() -> None:
     lines = "-10|potassium_chloride|6|g/d\n-20|serum_magnesium|0.4|mmol/L\n0|serum_potassium|3.1|mmol/L"
     found = under(lines)
     assert found is not None

@@ -18,6 +18,9 @@ from carnallite.quantity import Cited
 from carnallite.record import membership
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carnallite.assessment.cloud.history import Treatment
     from carnallite.assessment.facts import Facts
 
 LEAST = 12.0  # [h] of treatment before a result; after less it counts as untreated
@@ -92,41 +95,47 @@ def under_of(facts: Facts) -> Under | None:
     It is that of the newest of them. Magnesium or potassium that is given while it is high is no treatment of a lack
     but a cause of its own, and is left to the causes.
     """
+    treatments = treatments_of(facts)
     high = frozenset(group for group, test in FED.items() if facts.lately(test, "high") == PRESENT)
     times = {test: LENGTH if one.time is None else hour(facts, one.time) for test, one in chosen(facts).items()}
-    tests = frozenset(test for test, time in times.items() if given_before(facts, time, high))
-    return under_at(facts, max((times[test] for test in tests), default=LENGTH), tests, high)
+    tests = frozenset(test for test, time in times.items() if given_before(treatments, time, high))
+    return _under(treatments, max((times[test] for test in tests), default=LENGTH), tests, high)
 
 
-def under_at(facts: Facts, time: float, tests: frozenset[str], without: frozenset[str] = frozenset()) -> Under | None:
+def under_at(facts: Facts, time: float, tests: frozenset[str]) -> Under | None:
     """Return the treatment that a patient was under at a time [h] of the history, for results of some tests."""
-    before = given_before(facts, time, without)
+    return _under(treatments_of(facts), time, tests, frozenset())
+
+
+def _under(
+    treatments: Sequence[Treatment], time: float, tests: frozenset[str], without: frozenset[str]
+) -> Under | None:
+    before = given_before(treatments, time, without)
     if not tests or not before:
         return None
     hours = min(max(time - begin for _, begin in before), SINGLY)
     return Under(tuple(given for given, _ in before), float(round(hours)), tests)
 
 
-def given_before(facts: Facts, time: float, without: frozenset[str] = frozenset()) -> list[tuple[Given, float]]:
-    """Return what a patient was given in the days before a time [h] of the history, and since when [h].
-
-    Parameters
-    ----------
-    without : frozenset of str
-        Ingredients and groups that are left out.
-    """
-    found = []
-    for one in treatments_of(facts):
+def given_before(treatments: Sequence[Treatment], time: float, without: frozenset[str]) -> list[tuple[Given, float]]:
+    """Return what was given in the days before a time [h] of the history, and since when [h]; a course is one whole."""
+    totals: dict[tuple[str, Route, str], tuple[float, float]] = {}
+    for one in treatments:
         dose = one.dose
+        if without & {one.ingredient, *membership().get(one.ingredient, ())}:
+            continue
         if dose.every:
             begin, until, step = (float(text.split()[0]) for text in (dose.start, dose.until, dose.every))
             number = max(0.0, min(until, time) - max(begin, time - WINDOW)) / step
         else:
             at = np.array([float(text.split()[0]) for text in dose.at])
             begin, number = float(at.min()), float(np.sum((time - WINDOW < at) & (at <= time)))
-        is_left_out = without & {one.ingredient, *membership().get(one.ingredient, ())}
-        if number > 0 and time - begin >= LEAST and not is_left_out:
+        if number > 0:
             size, unit = dose.amount.split()
-            amount = float(size) * number * DAY / min(WINDOW, time - begin)
-            found.append((Given(dose.what, dose.route, amount, unit), begin))
-    return found
+            total, since = totals.get((dose.what, dose.route, unit), (0.0, time))
+            totals[dose.what, dose.route, unit] = (total + float(size) * number, min(since, begin))
+    return [
+        (Given(what, route, total * DAY / min(WINDOW, time - begin), unit), begin)
+        for (what, route, unit), (total, begin) in totals.items()
+        if time - begin >= LEAST
+    ]
