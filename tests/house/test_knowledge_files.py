@@ -13,6 +13,10 @@ import pytest
 
 import carnallite
 from carnallite.assessment.check import expressions, faults
+from carnallite.assessment.cloud.people import population
+from carnallite.assessment.cloud.under import treatments
+from carnallite.assessment.cloud.weigh import weights
+from carnallite.assessment.cloud.why import corrections
 from carnallite.knowledge import effects, find, knowledge
 from carnallite.knowledge.load import load
 from carnallite.physiology.load import model
@@ -82,6 +86,7 @@ def test_every_statement_of_the_documents_resolves(place: str) -> None:
 
 def test_every_source_is_a_reference_and_every_reference_a_source() -> None:
     used = set(_sources([getattr(knowledge(), kind) for kind in KINDS])) | set(_sources([analytes(), model()]))
+    used |= set(_sources([weights(), corrections(), population(), treatments()]))
     listed = set(knowledge().references)
     assert not used - listed, "sources without a file in knowledge/references/"
     assert not listed - used - {"assumption"}, "references that nothing cites"

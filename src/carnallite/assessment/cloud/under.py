@@ -82,11 +82,16 @@ class Treatments(datafile.Item, frozen=True, kw_only=True):
 @cache
 def usual() -> dict[str, Under]:
     """Return the treatments that members of a library are under, by name; the results of all tests are."""
-    known = datafile.read(Path(__file__).with_name("treatments.toml"), Treatments)
-    every = frozenset[str]()
+    known, every = treatments(), frozenset[str]()
     return {
         id: Under(tuple(Given(*dose) for dose in one.doses), known.hours, every) for id, one in known.treatments.items()
     }
+
+
+@cache
+def treatments() -> Treatments:
+    """Return the data of these treatments."""
+    return datafile.read(Path(__file__).with_name("treatments.toml"), Treatments)
 
 
 def under_of(facts: Facts) -> Under | None:
