@@ -32,6 +32,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -197,6 +198,8 @@ def main() -> int:
                 print(f"{row['id']}: {', '.join(row['missed'])}; wanted {row['want']}, got {row['got']}")
         for line in broken:
             print(f"broken {line}")
+        behind = Counter(cause for label in labels for cause in label.causes)
+        print("cases behind each cause:", ", ".join(f"{cause} {count}" for cause, count in behind.most_common()))
     print(json.dumps(total))
     return 0
 

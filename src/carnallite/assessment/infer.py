@@ -21,7 +21,7 @@ from carnallite.assessment.facts import ABSENT, PRESENT
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -138,21 +138,36 @@ def infer(columns: Columns) -> Posterior:
 
 def _priors(columns: Columns) -> tuple[Reals, NDArray[np.int64]]:
     """Return how probable each cause is before any finding, and which entry of its file said so."""
-    known = knowledge()
-    where = settings_of(columns)
-    probabilities, entries = [], []
-    for id in network().causes:
-        priors = known.causes[id].priors
-        probability, matched = chosen_prior(priors, columns)
-        open_ = matched == len(priors) - 1 if not priors[-1].when else np.zeros(columns.size, bool)
-        for setting, inside in where.items():
-            for rate in known.settings[setting].causes:
-                if rate.cause == id:
-                    probability = np.where(open_ & inside, rate.probability, probability)
-                    open_ &= ~inside
-        probabilities.append(probability)
-        entries.append(matched)
+    known, where = knowledge(), settings_of(columns)
+    rates = {name: {one.cause: one.probability for one in setting.causes} for name, setting in known.settings.items()}
+    found = [prior_where(id, known.causes[id].priors, rates, where, columns) for id in network().causes]
+    probabilities, entries = zip(*found, strict=True)
     return np.clip(np.stack(probabilities, axis=1), 1e-7, 1 - 1e-6), np.stack(entries, axis=1)
+
+
+def prior_where(
+    id: str,
+    priors: Sequence[Prior],
+    rates: Mapping[str, Mapping[str, float]],
+    where: Mapping[str, NDArray[np.bool_]],
+    columns: Columns,
+) -> tuple[Reals, NDArray[np.int64]]:
+    """Return what `chosen_prior` does, but where nothing is recorded how common it is where each patient is seen.
+
+    Parameters
+    ----------
+    rates : mapping of setting to mapping of id to float
+        [1] What replaces the last entry, the one without `when`.
+    where : mapping of setting to array [patient]
+        Who is in each, as `settings_of` says it.
+    """
+    probability, matched = chosen_prior(priors, columns)
+    open_ = matched == len(priors) - 1 if not priors[-1].when else np.zeros(columns.size, bool)
+    for setting, inside in where.items():
+        if id in rates[setting]:
+            probability = np.where(open_ & inside, rates[setting][id], probability)
+            open_ &= ~inside
+    return probability, matched
 
 
 def settings_of(columns: Columns) -> dict[str, NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ import msgspec
 
 from carnallite.assessment.columns import Columns, evaluate
 from carnallite.assessment.facts import Facts
-from carnallite.assessment.infer import Posterior, chosen_prior, infer
+from carnallite.assessment.infer import Posterior, chosen_prior, infer, prior_where, settings_of
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ def panel(timelines: Iterable[Timeline]) -> Panel:
         An expression of a data file is wrong.
     """
     columns = Columns([Facts(timeline) for timeline in timelines])
-    known = knowledge()
+    known, where = knowledge(), settings_of(columns)
+    rates = {name: {one.factor: one.probability for one in setting.factors} for name, setting in known.settings.items()}
     return Panel(
         columns=columns,
         posterior=infer(columns),
         rules={id: evaluate(rule.when, columns) for id, rule in known.rules.items()},
-        factors={id: chosen_prior(factor.priors, columns) for id, factor in known.factors.items()},
+        factors={id: prior_where(id, factor.priors, rates, where, columns) for id, factor in known.factors.items()},
         links={id: chosen_prior(link.priors, columns) for id, link in known.links.items()},
     )

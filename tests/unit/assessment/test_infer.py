@@ -10,6 +10,7 @@ import pytest
 from carnallite.assessment.columns import Columns
 from carnallite.assessment.facts import ABSENT, PRESENT, Facts
 from carnallite.assessment.infer import Posterior, infer, network
+from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from records import answer, condition, drug, observation, read
 
@@ -99,6 +100,20 @@ def test_a_cause_of_a_disorder_that_is_not_there_is_not_listed() -> None:
     for found, is_listed in ((low, False), (high, True), (unknown, True)):
         assert any(one.id == "raas_inhibitor" for one in found.causes) == is_listed
     assert sum(one.probability for one in low.joint) <= 1
+
+
+def test_a_factor_is_as_common_as_where_the_patient_is_seen() -> None:
+    known, chances = knowledge(), {}
+    for place, code in (("ambulatory", "AMB"), ("inpatient", "IMP")):
+        stay = {"resourceType": "Encounter", "status": "in-progress", "class": {"code": code}}
+        stay |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2020-05-31"}}
+        found = panel([read(stay, observation("2601-3", 0.5, "mmol/L")).timeline])
+        chances[place] = float(found.factors["nonadherence"][0][0])
+    expected = {
+        place: next(one.probability for one in known.settings[name].factors if one.factor == "nonadherence")
+        for place, name in (("ambulatory", "outpatient"), ("inpatient", "ward"))
+    }
+    assert chances == expected
 
 
 def test_high_calcium_is_brought_by_what_is_named_after_it() -> None:
