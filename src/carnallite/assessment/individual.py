@@ -104,14 +104,13 @@ def _assessment(
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
     why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
-    cloud = None
+    posterior, cloud = everybody.listed, None
     if not why_not:
         if library is not None:
-            posterior = sift(columns, everybody.posterior, row, library).posterior
+            acting = sift(columns, everybody.posterior, row, library).posterior
         else:
-            posterior, cloud = judge(columns, everybody.posterior, row)
-        everybody = msgspec.structs.replace(everybody, posterior=posterior)
-    posterior = to_disorders(columns, everybody.posterior, row)
+            acting, cloud = judge(columns, everybody.posterior, row)
+        posterior = to_disorders(columns, acting, [row])
     everybody = msgspec.structs.replace(everybody, posterior=posterior)
     causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)

@@ -254,26 +254,32 @@ def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDAr
     return msgspec.structs.replace(posterior, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
 
 
-def to_disorders(columns: Columns, posterior: Posterior, row: int) -> Posterior:
-    """Return the posterior of one patient over causes of disorders that it has or may have.
+def to_disorders(columns: Columns, posterior: Posterior, rows: Iterable[int]) -> Posterior:
+    """Return the posterior over causes of disorders that these patients have or may have.
 
     A blocker of aldosterone may act while potassium is low; a cause of that it is not.
     """
-    idle = np.array([_is_idle(id, columns, row) for id in network().causes])
-    kept = ~idle[posterior.candidates[row]]
-    bits = 1 << np.arange(len(kept))
-    number = posterior.sets @ bits
-    place = np.empty(len(number), np.int64)
-    place[number] = np.arange(len(number))
     joint, marginal = posterior.joint.copy(), posterior.marginal.copy()
-    joint[row] = np.bincount(place[number & bits[kept].sum()], weights=joint[row], minlength=len(number))
-    marginal[row, idle] = 0
+    absent = {id: finding(id, columns) == ABSENT for id in set().union(*_disorders().values())}
+    none = np.zeros(columns.size, bool)
+    idle = np.stack(
+        [np.all([absent[one] for one in ids], axis=0) if ids else none for ids in _disorders().values()], axis=1
+    )
+    for row in rows:
+        place = reduced(posterior.sets, ~idle[row, posterior.candidates[row]])
+        joint[row] = np.bincount(place, weights=joint[row], minlength=len(place))
+        marginal[row, idle[row]] = 0
     return msgspec.structs.replace(posterior, marginal=marginal, joint=joint)
 
 
-def _is_idle(cause: str, columns: Columns, row: int) -> bool:
-    disorders = _disorders()[cause]
-    return bool(disorders) and all(finding(id, columns)[row] == ABSENT for id in disorders)
+def reduced(sets: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each of all sets ("set cause") the number of the set that has only some of its causes."""
+    bits = 1 << np.arange(sets.shape[1])
+    number = sets @ bits
+    row = np.empty(len(sets), np.int64)
+    row[number] = np.arange(len(sets))
+    found: NDArray[np.int64] = row[number & bits[which].sum()]
+    return found
 
 
 @cache

@@ -8,7 +8,7 @@ import msgspec
 
 from carnallite.assessment.columns import Columns, evaluate
 from carnallite.assessment.facts import Facts
-from carnallite.assessment.infer import Posterior, chosen_prior, infer, prior_where, settings_of
+from carnallite.assessment.infer import Posterior, chosen_prior, infer, prior_where, settings_of, to_disorders
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Panel(msgspec.Struct, frozen=True):
     columns : Columns
         What the records say.
     posterior : Posterior
-        Causes.
+        Causes that act.
+    listed : Posterior
+        Causes of disorders that are there or may be.
     rules : dict of "patient"
         0 does not hold, 1 cannot be decided, 2 holds.
     factors, links : dict of ("patient", "patient")
@@ -39,6 +41,7 @@ class Panel(msgspec.Struct, frozen=True):
 
     columns: Columns
     posterior: Posterior
+    listed: Posterior
     rules: dict[str, NDArray[np.int8]]
     factors: dict[str, Chosen]
     links: dict[str, Chosen]
@@ -55,9 +58,11 @@ def panel(timelines: Iterable[Timeline]) -> Panel:
     columns = Columns([Facts(timeline) for timeline in timelines])
     known, where = knowledge(), settings_of(columns)
     rates = {name: {one.factor: one.probability for one in setting.factors} for name, setting in known.settings.items()}
+    posterior = infer(columns)
     return Panel(
         columns=columns,
-        posterior=infer(columns),
+        posterior=posterior,
+        listed=to_disorders(columns, posterior, range(columns.size)),
         rules={id: evaluate(rule.when, columns) for id, rule in known.rules.items()},
         factors={id: prior_where(id, factor.priors, rates, where, columns) for id, factor in known.factors.items()},
         links={id: chosen_prior(link.priors, columns) for id, link in known.links.items()},

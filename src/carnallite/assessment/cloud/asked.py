@@ -13,7 +13,7 @@ from carnallite.assessment.cloud.people import HEAVIEST, LIGHTEST, anybody
 from carnallite.assessment.cloud.under import under_of
 from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import network, reconsidered, told
+from carnallite.assessment.infer import network, reconsidered, reduced, told
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 
@@ -130,23 +130,13 @@ def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
         names=names,
         bodily=bodily,
         has=posterior.sets,
-        alike=_row_with(posterior.sets, bodily),
+        alike=reduced(posterior.sets, bodily),
         before=posterior.odds[row] + told(posterior, row, ~same),
         findings=told(posterior, row, same),
         state=posterior.state[row],
         same=same,
         read=_read(results, posterior, row, bodily),
     )
-
-
-def _row_with(has: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each set ("set cause") the number of the set that has only some of its causes."""
-    bits = 1 << np.arange(has.shape[1])
-    number = has @ bits
-    row = np.empty(len(has), np.int64)
-    row[number] = np.arange(len(has))
-    found: NDArray[np.int64] = row[number & bits[which].sum()]
-    return found
 
 
 def _read(results: Results, posterior: Posterior, row: int, bodily: NDArray[np.bool_]) -> list[Read]:
@@ -159,7 +149,7 @@ def _read(results: Results, posterior: Posterior, row: int, bodily: NDArray[np.b
     conditional = np.array([bool(tests) for tests in own])
     if not conditional.any():
         return []
-    without = _row_with(posterior.sets, bodily & ~conditional)
+    without = reduced(posterior.sets, bodily & ~conditional)
     rows: dict[frozenset[str], list[NDArray[np.int64]]] = {}
     acting, which = np.unique(posterior.sets[:, conditional], axis=0, return_inverse=True)
     for place, has in enumerate(acting):
