@@ -222,6 +222,8 @@ class Facts:
         Where a route is asked for and the record does not give one, it is unknown.
         """
         known = self._drugs.get(group, ())
+        if not known:
+            return ABSENT if self.lists_drugs else UNKNOWN
         taken = [one for one in known if self.is_taken(one)]
         if any(not route or one.route == route for one in taken):
             return PRESENT
@@ -382,11 +384,13 @@ class Facts:
         return _hours(self.timeline.index, over) <= _limit("acute_window")
 
     def _is_present(self, condition: str) -> bool:
-        found = self._conditions.get(condition, ())
+        if condition in self._procedures:
+            return True
         index = self.timeline.index
-        return condition in self._procedures or any(
-            one.status == "present" and (one.abatement is None or one.abatement >= index) for one in found
-        )
+        for one in self._conditions.get(condition, ()):
+            if one.status == "present" and (one.abatement is None or one.abatement >= index):
+                return True
+        return False
 
 
 def _stop(exposure: Exposure) -> datetime:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 EPISODE = "_episode"  # with it ends the name of a finding that an ion was out of range in the last days
 _CANDIDATES = 10
 _SURE = 1e-9
-_FITTINGS = 8  # rounds in which each cause gets its own prior back; the error is below 0.001 then
+_FITTINGS = 8  # rounds at most in which each cause gets its own prior back
+_FITTED = 2e-4  # [1] error of a prior at which no further round is needed
 _CERTAIN = -1e-12  # [log] a finding that nothing brings is kept just possible
 
 
@@ -344,6 +345,8 @@ def _odds(prior: Reals, candidates: NDArray[np.int64], sets: NDArray[np.bool_], 
     for _ in range(_FITTINGS if is_paired else 0):
         chance = np.exp(odds - odds.max())
         now = chance @ has / chance.sum()
+        if np.abs(now - prior[candidates]).max() < _FITTED:
+            break
         odds += has @ (alone - np.log(now) + np.log1p(-now))
     odds -= odds[0]
     return odds

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from carnallite.assessment.columns import Columns
     from carnallite.assessment.facts import Facts
+    from carnallite.knowledge import DrugClass, Ingredient
     from carnallite.record import Observation
 
 _CONDITIONS = frozenset({"recorded", "acute", "recent", "just", "past", "denied", "family", "days_with"})
@@ -142,10 +143,15 @@ def _condition(function: str, id: str, person: Facts, *, is_true: bool) -> Itera
     yield name if function != "denied" else f"No {name.lower()}"
 
 
+@cache
+def _ingredients() -> dict[str, tuple[DrugClass, Ingredient]]:
+    return ingredients(knowledge())
+
+
 def _drugs(group: str, person: Facts, *, is_true: bool) -> Iterator[str]:
     if not is_true:
         return
-    names = ingredients(knowledge())
+    names = _ingredients()
     for one in person.exposures(group):
         if one.status == "denied":
             continue
