@@ -7,6 +7,7 @@
     ├── UnitError         a unit is missing, unknown, or of the wrong kind for its quantity
     ├── RecordRefused     a record cannot be read at all; exit code 3
     ├── ScenarioError     a scenario cannot be understood; exit code 2
+    ├── PlanError         a plan cannot be understood; exit code 2
     └── UnknownIdError    somebody asked for an id that does not exist
 
 Each message says where, what, and what to do. No message ever holds text from a patient's record.
@@ -43,6 +44,10 @@ class RecordRefused(CarnalliteError):
 
 class ScenarioError(CarnalliteError):
     """A scenario cannot be understood."""
+
+
+class PlanError(CarnalliteError):
+    """A plan cannot be understood."""
 
 
 class UnknownIdError(CarnalliteError):

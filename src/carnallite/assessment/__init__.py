@@ -1,9 +1,16 @@
 """Assessment: what is wrong, what is unsafe, which causes are likely, what keeps it so, what to measure next."""
 
-from carnallite.assessment.individual import assess, assess_all
+from carnallite.assessment.cloud.fit import Fit
+from carnallite.assessment.cloud.onward import Later, going_on, onward
+from carnallite.assessment.cloud.weigh import errors
+from carnallite.assessment.columns import Columns, evaluate, finding
+from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
+from carnallite.assessment.individual import Depth, Examined, assess, assess_all, examine
+from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
     Assessment,
+    Band,
     Explained,
     JointCauses,
     NextTest,
@@ -15,13 +22,24 @@ from carnallite.assessment.values import (
     Share,
     State,
     States,
+    Value,
 )
 
 __all__ = [
+    "ABSENT",
+    "PRESENT",
+    "UNKNOWN",
     "Alert",
     "Assessment",
+    "Band",
+    "Columns",
+    "Depth",
+    "Examined",
     "Explained",
+    "Facts",
+    "Fit",
     "JointCauses",
+    "Later",
     "NextTest",
     "Provenance",
     "RankedCause",
@@ -31,6 +49,14 @@ __all__ = [
     "Share",
     "State",
     "States",
+    "Value",
     "assess",
     "assess_all",
+    "errors",
+    "evaluate",
+    "examine",
+    "facts_for",
+    "finding",
+    "going_on",
+    "onward",
 ]

@@ -41,6 +41,29 @@ def expressions() -> Iterator[tuple[str, str]]:
     for test in known.investigations.values():
         yield f"investigations/{test.id}.toml", test.first_when
         yield f"investigations/{test.id}.toml", test.useless_when
+    yield from _of_plans()
+
+
+def _of_plans() -> Iterator[tuple[str, str]]:
+    known = knowledge()
+    for table in known.safety.values():
+        for limit in table.ceilings:
+            yield f"safety/{table.id}.toml", limit.when
+            yield f"safety/{table.id}.toml", limit.unless
+        for bar in table.contraindications:
+            yield f"safety/{table.id}.toml", bar.when
+        yield f"safety/{table.id}.toml", table.spared.when if table.spared else ""
+        yield f"safety/{table.id}.toml", table.spared.unless if table.spared else ""
+    for step in known.steps.values():
+        yield f"steps/{step.id}.toml", step.when
+        yield f"steps/{step.id}.toml", step.unless
+        for regimen in step.regimens:
+            yield f"steps/{step.id}.toml", regimen.when
+    for strategy in known.strategies.values():
+        yield f"strategies/{strategy.id}.toml", strategy.when
+        yield f"strategies/{strategy.id}.toml", strategy.unless
+        for note in strategy.notes:
+            yield f"strategies/{strategy.id}.toml", note.when
 
 
 def faults(example: Timeline) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,6 +42,7 @@ from carnallite.record import Issue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from carnallite.assessment.cloud.fit import Fit
     from carnallite.assessment.cloud.judge import Cloud
     from carnallite.assessment.cloud.library import Library
     from carnallite.assessment.infer import Posterior
@@ -91,12 +92,34 @@ def assess_all(readings: Sequence[Reading], *, version: str = "", depth: Depth =
     """
     everybody = panel(reading.timeline for reading in readings)
     library = at_hand() if depth == "library" and engine.kernel() is not None else None
-    return [_assessment(reading, everybody, row, version, depth, library) for row, reading in enumerate(readings)]
+    return [
+        _examined(reading, everybody, row, version, depth, library).assessment for row, reading in enumerate(readings)
+    ]
 
 
-def _assessment(
+class Examined(NamedTuple):
+    """An assessment, and what it rests on: what the record says, and members that fit where there are any."""
+
+    assessment: Assessment
+    columns: Columns
+    fit: Fit | None
+
+
+def examine(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Examined:
+    """Return the assessment of one patient with what others may build on.
+
+    Raises
+    ------
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    library = at_hand() if depth == "library" and engine.kernel() is not None else None
+    return _examined(reading, panel([reading.timeline]), 0, version, depth, library)
+
+
+def _examined(
     reading: Reading, everybody: Panel, row: int, version: str, depth: Depth, library: Library | None
-) -> Assessment:
+) -> Examined:
     timeline = reading.timeline
     columns = everybody.columns
     states = {ion: _state(ion, columns, row) for ion in _STATES}
@@ -126,10 +149,12 @@ def _assessment(
     tests = next_tests(columns, posterior, row, cloud)
     factors = _factors(everybody, row)
     coincide = either(posterior, row, causes) if is_disordered else ()
-    balance, fit = None, None
+    balance, fit, members = None, None, None
     if cloud is not None and depth == "fit":
-        balance, fit, causes, factors = _fitted(cloud, columns.people[row], states, causes, factors)
-    return Assessment(
+        members = fitted(cloud, columns.people[row])
+        if members is not None:
+            balance, fit, causes, factors = _fitted(cloud, members, states, causes, factors)
+    answer = Assessment(
         schema=SCHEMA,
         index=timeline.index,
         states=States(**states),
@@ -141,8 +166,6 @@ def _assessment(
         joint=() if withheld else _joint(posterior, row),
         balance=balance,
         fit=fit,
-        plans=(),
-        forecast=None,
         magnesium_explains=_explained(everybody, row, states),
         next_tests=tests,
         cannot_tell=bool(coincide) or _cannot_tell(causes, states, is_disordered=is_disordered),
@@ -156,6 +179,7 @@ def _assessment(
             knowledge=f"{edition()} ({len(knowledge().causes)} causes, {len(knowledge().statements)} statements)",
         ),
     )  # fmt: skip
+    return Examined(answer, columns, members)
 
 
 def _why_not(columns: Columns, row: int, depth: Depth, *, is_disordered: bool, withheld: bool) -> str:
@@ -169,15 +193,12 @@ def _why_not(columns: Columns, row: int, depth: Depth, *, is_disordered: bool, w
 
 def _fitted(
     cloud: Cloud,
-    person: Facts,
+    fit: Fit,
     states: dict[str, State],
     causes: tuple[RankedCause, ...],
     factors: tuple[RankedFactor, ...],
-) -> tuple[Balance | None, IndividualFit | None, tuple[RankedCause, ...], tuple[RankedFactor, ...]]:
+) -> tuple[Balance | None, IndividualFit, tuple[RankedCause, ...], tuple[RankedFactor, ...]]:
     """Return balance, fit, and causes and factors with their shares."""
-    fit = fitted(cloud, person)
-    if fit is None:
-        return None, None, causes, factors
     why = reasons(fit, [one.id for one in factors]) if holds(cloud, fit) else None
     off = (states["potassium"] in {"low", "high"}, states["calcium"] in {"low", "high"})
     value = fit_of(cloud, fit, why, disordered=off, magnesium_low=states["magnesium"] == "low")

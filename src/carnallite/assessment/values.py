@@ -210,7 +210,7 @@ class Result(Value, frozen=True):
     note: str = ""
 
 
-class Assessment(Value, frozen=True):
+class Assessment(Value, frozen=True, kw_only=True):
     """The whole answer.
 
     `cannot_tell` is true where no cause stands out; `either` holds two causes of which one acts, none knows which.
@@ -227,8 +227,8 @@ class Assessment(Value, frozen=True):
     joint: tuple[JointCauses, ...]
     balance: Balance | None
     fit: IndividualFit | None
-    plans: tuple[str, ...]
-    forecast: None
+    plans: tuple[Value, ...] = ()  # supplied by the room of plans
+    forecast: Value | None = None
     magnesium_explains: Explained
     next_tests: tuple[NextTest, ...]
     cannot_tell: bool

@@ -16,6 +16,7 @@ from carnallite.datafile import resolve
 from carnallite.errors import DataFileError, UnknownIdError, did_you_mean
 from carnallite.knowledge import schema
 from carnallite.knowledge.often import check_often, check_ranks
+from carnallite.knowledge.planned import check_plans
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
@@ -39,11 +40,17 @@ _KINDS: dict[str, type[Any]] = {
     "investigations": schema.Investigation,
     "treatments": schema.Treatment,
     "comparisons": schema.Comparison,
+    "safety": schema.Safety,
+    "steps": schema.Step,
+    "strategies": schema.Strategy,
     "lexicon": schema.Lexicon,
 }
 _ACTING = ("causes", "factors", "drugs", "treatments")
 _WAYS = ("effects", "acts_as", "emerges", "not_simulated")
-_FIRST = ("causes", "factors", "links", "rules", "drugs", "treatments", "comparisons", "thresholds", "formulas")
+_FIRST = (
+    "causes", "factors", "links", "rules", "drugs", "treatments", "comparisons", "thresholds", "formulas", "steps",
+    "strategies",
+)  # fmt: skip
 _SEARCHED = (*_FIRST, *(kind for kind in _KINDS if kind not in {*_FIRST, "lexicon", "statements"}))
 
 
@@ -179,10 +186,12 @@ def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> No
         resolve(file, "effect", item.effect, known.findings)
     if isinstance(item, schema.Investigation):
         _check_investigation(file, item, known)
-    for rule in getattr(item, "unless", ()):
+    for rule in item.unless if isinstance(item, schema.Rule) else ():
         resolve(file, "unless", rule, known.rules)
     for test in getattr(item, "ask", ()):
         resolve(file, "ask", test, analytes())
+    if isinstance(item, schema.Safety | schema.Step | schema.Strategy):
+        check_plans(file, item, known)
     if isinstance(item, schema.Treatment):
         substances = ingredients(known)
         for salt in item.salts:

@@ -6,7 +6,6 @@ is corrected alone. The balance of a day says by which way magnesium comes and g
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from math import factorial
@@ -18,15 +17,11 @@ import numpy as np
 
 from carnallite import datafile
 from carnallite.assessment.cloud.history import INSOLUBLE, LENGTH, SOLUBLE
-from carnallite.assessment.cloud.judge import SEED
 from carnallite.assessment.cloud.members import NONE, Members, causes
-from carnallite.assessment.cloud.shown import CLOSE, part, staged
-from carnallite.assessment.cloud.weigh import disputed
+from carnallite.assessment.cloud.onward import Later, going_on, onward
 from carnallite.knowledge import knowledge
-from carnallite.physiology.body import People
 from carnallite.physiology.crowd import constant
-from carnallite.physiology.scenario import Act, Clamp, Dose, Sampling, Scenario
-from carnallite.physiology.simulate import run
+from carnallite.physiology.scenario import Act, Clamp, Dose
 from carnallite.physiology.timing import DAY
 from carnallite.quantity import Cited
 
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.fit import Fit
-    from carnallite.assessment.cloud.history import Treatment
     from carnallite.physiology.simulate import Trajectories
 
     Numbers = NDArray[np.float64]
@@ -116,19 +110,10 @@ def reasons(fit: Fit, factors: Sequence[str]) -> Why:
     factors : sequence of str
         Factors that are likely in this patient; what nothing can be said of is left out.
     """
-    as_is = _simulated(fit, fit.members, _going_on(fit))
+    as_is = _simulated(fit, fit.members, going_on(fit))
     changes = [*_by_cause(fit, as_is), *_by_factor(fit, as_is, factors)]
     known = tuple(one for one in changes if np.isfinite(one.potassium[:, 0]).mean() > MOST_LIVE)
     return Why(_balance(fit), known, _corrected(fit, as_is))
-
-
-def _going_on(fit: Fit) -> tuple[Dose, ...]:
-    """Return the doses that go on after the index."""
-    return tuple(_onward(one) for one in fit.history.treatments if one.goes_on)
-
-
-def _onward(one: Treatment) -> Dose:
-    return msgspec.structs.replace(one.dose, start="", until="", at=())
 
 
 # causes -------------------------------------------------------------------------------------------------------------
@@ -151,7 +136,7 @@ def _by_cause(fit: Fit, as_is: _Outcome) -> list[Change]:
     strength = members.strength.copy()
     for copy, some in enumerate(gone):
         strength[copy, list(some)] = 0
-    outcome = _simulated(fit, members._replace(strength=strength), _going_on(fit), np.array(rows))
+    outcome = _simulated(fit, members._replace(strength=strength), going_on(fit), np.array(rows))
     value = _stacked(outcome) - _stacked(as_is)[rows]
     worth = {(row, frozenset(some)): value[copy] for copy, (row, some) in enumerate(zip(rows, gone, strict=True))}
     shares = _shapley(own, worth, value.shape[1])
@@ -203,7 +188,7 @@ def _by_factor(fit: Fit, as_is: _Outcome, factors: Sequence[str]) -> list[Change
 
 def _factor(fit: Fit, correction: Correction) -> _Outcome | None:
     """Return how members fare with a correction; none where there is nothing to correct."""
-    doses, members, acts = _going_on(fit), fit.members, []
+    doses, members, acts = going_on(fit), fit.members, []
     if correction.salt:
         oral = [one for one in doses if one.route == "oral" and one.what in {SOLUBLE, INSOLUBLE}]
         if not oral or (correction.salt == "soluble" and all(one.what == SOLUBLE for one in oral)):
@@ -245,22 +230,10 @@ def _simulated(
     clamps: tuple[Clamp, ...] = (),
 ) -> _Outcome:
     """Return how members fare from the index on."""
-    whose = np.arange(len(members.number)) if rows is None else rows
-    scenario = Scenario(
-        title="Onward", length=f"{DAYS[-1]} d", person=fit.history.scenario.person, own=disputed(), dose=doses,
-        factor=factors, clamp=clamps, sampling=Sampling(at=("0 h", *(f"{day} d" for day in DAYS))),
-    )  # fmt: skip
-    forms = np.unique(members.form[members.form != NONE])
-    going = [row for row in forms if _goes_on(fit, members, row)]
-    given = staged(scenario, members, [part(members, row) for row in going], seed=SEED)
-    course = run(replace(given, people=People(given.people.constants, fit.people.states[:, whose])), SHOWN, rtol=CLOSE)
+    later = Later(doses=doses, factors=factors, clamps=clamps)
+    course = onward(fit, SHOWN, [day * DAY for day in DAYS], later, members=members, rows=rows)
     levels = {ion: course[f"{ion}.plasma"][:, 1:] for ion in ("magnesium", "potassium", "calcium")}
     return _Outcome(_kept(course, 0, 1) / DAYS[0], levels)
-
-
-def _goes_on(fit: Fit, members: Members, row: int) -> bool:
-    cause = causes()[members.acting()[members.form == row][0]]
-    return fit.history.windows.get(cause, (0.0, np.inf))[1] > LENGTH
 
 
 def _kept(course: Trajectories, first: int, last: int) -> Numbers:
@@ -323,7 +296,7 @@ def _injected(fit: Fit) -> float:
 def _corrected(fit: Fit, as_is: _Outcome) -> dict[str, Numbers]:
     """Return how much of the other disorders goes with magnesium alone."""
     middle = float(np.median(constant(fit.people, "normal.magnesium")))
-    held = _simulated(fit, fit.members, _going_on(fit), clamps=(Clamp(what="magnesium", to=f"{middle:g} mmol/L"),))
+    held = _simulated(fit, fit.members, going_on(fit), clamps=(Clamp(what="magnesium", to=f"{middle:g} mmol/L"),))
     found = {}
     for ion in ("potassium", "calcium"):
         normal = constant(fit.people, f"normal.{ion}")[:, None]

@@ -1,0 +1,34 @@
+"""Plans: what to do, in which order, when to look again, what is blocked and why, and what each plan brings."""
+
+from carnallite.plan.advise import advise
+from carnallite.plan.safety import Guard, tables
+from carnallite.plan.values import (
+    Advice,
+    BlockedStep,
+    Course,
+    Dosing,
+    Forecast,
+    Objection,
+    Outlook,
+    Plan,
+    PlannedStep,
+    PlanNote,
+    Watch,
+)
+
+__all__ = [
+    "Advice",
+    "BlockedStep",
+    "Course",
+    "Dosing",
+    "Forecast",
+    "Guard",
+    "Objection",
+    "Outlook",
+    "Plan",
+    "PlanNote",
+    "PlannedStep",
+    "Watch",
+    "advise",
+    "tables",
+]

@@ -1,0 +1,86 @@
+"""The whole answer for one patient: assessment, plans past the safety table, and what each of them brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from carnallite.assessment import examine
+from carnallite.knowledge import knowledge
+from carnallite.plan.forecast import as_now, forecast, none, option
+from carnallite.plan.propose import LIKELY, OFFERED, chosen_of, drafts, is_plan
+from carnallite.plan.safety import tables
+from carnallite.plan.values import Advice
+from carnallite.plan.words import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from carnallite.assessment import Assessment, Columns, Depth, Examined
+    from carnallite.plan.propose import Draft
+    from carnallite.plan.values import Forecast, Plan
+    from carnallite.record import Reading
+
+
+def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits: Path | None = None) -> Advice:
+    """Return what is wrong with one patient, what to do in which order, and what each plan brings.
+
+    Parameters
+    ----------
+    depth : "findings", "library", "cloud" or "fit"
+        As of `assess`; only a fit is simulated on under each plan.
+    limits : Path, optional
+        A hospital's own stricter lines of the safety table.
+
+    Raises
+    ------
+    DataFileError
+        The hospital's own file is wrong.
+    """
+    examined = examine(reading, version=version, depth=depth)
+    assessment, columns = examined.assessment, examined.columns
+    probable = _probable(assessment)
+    found = drafted(columns, probable, limits)
+    plans = tuple(plan_of(one, columns, 0, probable) for one in found)
+    parts = {field: getattr(assessment, field) for field in assessment.__struct_fields__}
+    return Advice(**{**parts, "plans": plans, "forecast": _foretold(examined, found, plans)})
+
+
+def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
+    """Return the drafts that make sense for the one patient of some columns; at most four."""
+    likely = {id: np.array([True]) for id in probable}
+    found: dict[frozenset[tuple[str, str]], Draft] = {}
+    for one in drafts(columns, likely, tables(limits)):
+        if is_plan(one, 0):
+            done = frozenset(
+                (choice.step.id, regimen.label if regimen else "") for choice, regimen in chosen_of(one, 0)
+            )
+            found.setdefault(done, one)  # two that come to the same are one
+    return list(found.values())[:OFFERED]
+
+
+def _probable(assessment: Assessment) -> dict[str, float]:
+    """Return the causes that are acted on."""
+    return {
+        one.id: one.probability
+        for one in assessment.causes
+        if one.id in knowledge().causes and one.probability >= LIKELY
+    }
+
+
+def _foretold(examined: Examined, found: Sequence[Draft], plans: Sequence[Plan]) -> Forecast | None:
+    """Return what the plans bring; none where nothing was fitted and no plan is offered."""
+    if not plans:
+        return None
+    fit, told = examined.fit, examined.assessment.fit
+    if fit is None or told is None:
+        return none("No virtual patients were fitted to this record.")
+    if not told.holds:
+        return none(told.words)
+    options = [as_now(fit)]
+    for draft, plan in zip(found, plans, strict=True):
+        done = [(choice.step, regimen) for choice, regimen in chosen_of(draft, 0)]
+        options.append(option(draft.strategy.id, done, fit, plan.replaces))
+    return forecast(fit, options, examined.columns.people[0], examined.assessment.index)

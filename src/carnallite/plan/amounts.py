@@ -1,0 +1,134 @@
+"""How much of what a dose brings, by when: what the safety table measures."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from carnallite.errors import PlanError, ScenarioError, UnitError, UnknownIdError
+from carnallite.physiology import substance
+from carnallite.physiology.convention import conventions
+from carnallite.physiology.timing import DAY, Span, hours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from carnallite.knowledge import Ceiling
+    from carnallite.physiology.scenario import Dose
+
+HORIZON = 30 * DAY  # [h] over which doses are counted
+_FORMS = ("_soluble", "_insoluble")
+
+
+class Given(NamedTuple):
+    """A dose as the safety table counts it.
+
+    Attributes
+    ----------
+    what : dict of str to float
+        How much of each thing one dose brings: elements in mmol, water in L, other things in their own unit.
+    times : tuple of float
+        [h] When each dose begins.
+    over : float
+        [h] How long each takes.
+    volume : float, optional
+        [L] In which it is dissolved.
+    level_after : int
+        Doses before the next level; 0 are all of a day.
+    """
+
+    what: dict[str, float]
+    route: str
+    times: tuple[float, ...]
+    over: float
+    volume: float | None
+    level_after: int
+
+    def measure(self, thing: str, ceiling: Ceiling) -> float:
+        """Return what a ceiling limits, of one thing; 0 where the dose has nothing to do with it."""
+        each = self.what.get(thing, 0.0)
+        if not each or (ceiling.routes and self.route not in ceiling.routes):
+            return 0.0
+        match ceiling.what:
+            case "dose":
+                return each
+            case "rate":
+                return each / self.over
+            case "day":
+                return each * self._most_within(DAY)
+            case "two_days":
+                return each * self._most_within(2 * DAY)
+            case "before_level":
+                return each * (min(self.level_after, len(self.times)) if self.level_after else self._most_within(DAY))
+            case "concentration":
+                return each / self.volume if self.volume else each / _CONCENTRATED if self.route in _INFUSED else 0.0
+
+    def _most_within(self, length: float) -> float:
+        """Return how many doses run within some hours at most; a part of one counts as a part."""
+        found = 0.0
+        for start in self.times:
+            parts = (max(0.0, min(one + self.over, start + length) - max(one, start)) / self.over for one in self.times)
+            found = max(found, sum(parts))
+        return found
+
+
+_INFUSED = frozenset({"intravenous"})
+_CONCENTRATED = 0.001  # [L] where no volume is given an infusion counts as undiluted: it cannot pass
+
+
+def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "dose") -> Given:
+    """Return what a dose brings.
+
+    Raises
+    ------
+    PlanError
+        The thing, amount, route or times cannot be read.
+    """
+    try:
+        item = substance.find(dose.what)
+        amount, by_weight = substance.read_amount(dose.amount, item)
+        times = tuple(Span(0.0, HORIZON, 0.0).doses(dose, where))
+        over = hours(dose.over, f"{where}.over") if dose.over else conventions().get(dose.route, 0.0)
+        litres = substance.read_amount(volume, substance.find("water"))[0] if volume else None
+    except (UnknownIdError, UnitError, ScenarioError) as error:
+        raise PlanError(f"{where}", f"{error.where} {error.what}", error.do) from None
+    if by_weight:
+        raise PlanError(f"{where}.amount", f"'{dose.amount}' is for each kilogram.", "Write it for this patient.")
+    if amount <= 0 or over <= 0:
+        wrong = "is not more than nothing" if amount <= 0 else "takes no time"
+        raise PlanError(f"{where}.amount", f"'{dose.amount}' {wrong}.", "Write amount and `over`, such as '4 h'.")
+    inputs = item.routes.get(dose.route)
+    if inputs is None:
+        raise PlanError(f"{where}.route", f"{dose.what} is not given {dose.route}.", f"Use {' or '.join(item.routes)}.")
+    things: dict[str, float] = {}
+    if item.basis in {"U", "mg"}:
+        things[_id_of(dose.what)] = amount
+    for name, each in inputs.items() if not things else ():
+        things[thing_of(name)] = things.get(thing_of(name), 0.0) + amount * each
+    return Given(things, dose.route, times, over, litres, level_after)
+
+
+def thing_of(name: str) -> str:
+    """Return the element or fluid that an input of the body brings.
+
+    >>> thing_of("treatment.oral_magnesium_soluble"), thing_of("treatment.intravenous_water")
+    ('magnesium', 'water')
+    """
+    bare = name.partition(".")[2]
+    for form in _FORMS:
+        bare = bare.removesuffix(form)
+    for route in ("oral_", "intravenous_", "subcutaneous_"):
+        bare = bare.removeprefix(route)
+    return bare
+
+
+@cache
+def _id_of(name: str) -> str:
+    return next(
+        id for id, one in substance.substances().items() if name.casefold() in {id, *(n.casefold() for n in one.names)}
+    )
+
+
+def most(each: Iterable[Given], thing: str, ceiling: Ceiling) -> float:
+    """Return what several doses come to, as if all of them ran at once: never less than they do."""
+    return sum(one.measure(thing, ceiling) for one in each)

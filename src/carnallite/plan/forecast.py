@@ -1,0 +1,196 @@
+"""What each plan brings: the fitted members are simulated on under it, and beside it under what is given now."""
+
+from __future__ import annotations
+
+from functools import cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from carnallite.assessment import Band, Later, errors, going_on, onward
+from carnallite.knowledge import knowledge
+from carnallite.physiology import population
+from carnallite.physiology.scenario import Act
+from carnallite.physiology.timing import DAY
+from carnallite.plan.amounts import given
+from carnallite.plan.propose import dose_of
+from carnallite.plan.values import Course, Forecast, Outlook
+from carnallite.quantity import analytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from carnallite.assessment import Facts, Fit
+    from carnallite.knowledge import Regimen, Step
+    from carnallite.physiology.scenario import Dose
+    from carnallite.physiology.simulate import Trajectories
+
+    Numbers = NDArray[np.float64]
+    Done = Sequence[tuple[Step, Regimen | None]]
+
+DAYS = 30
+HOURS = (2, 4, 6, 9, 12, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, *range(168, DAYS * 24 + 1, 24))
+TESTS = ("serum_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium", "serum_aldosterone")
+BODY = {"water.extracellular": "Extracellular water", "magnesium.deficit": "Magnesium that cells and bone lack"}
+WAYS = ("stool", "urine", "extracorporeal", "skin")
+AS_NOW = "as_now"
+NOISE = tuple(NormalDist().inv_cdf((one + 0.5) / 9) for one in range(9))  # of one measurement, at even chances
+FIRST_WEEK = 7 * DAY  # [h] within which the next sample lies
+MOST = 0.8  # [1] of the widest parting of members within the week
+AT_RISK = 0.05  # [1] of the members out of the safe range: time to look
+SAFE = {"serum_potassium": ("severe_hypokalemia", "mild_hyperkalemia"), "serum_magnesium": ("", "magnesium_alarm")}
+
+
+class Option(NamedTuple):
+    """A plan as the body sees it: what is given from the index on, what acts, and which causes end."""
+
+    id: str
+    doses: tuple[Dose, ...]
+    treatments: tuple[Act, ...]
+    ended: tuple[str, ...]
+
+
+def option(id: str, done: Done, fit: Fit, replaces: Sequence[str]) -> Option:
+    """Return what a plan does to the body. What it gives anew is given in place of what the record lists."""
+    kept = tuple(one for one in going_on(fit) if not set(replaces) & set(given(one).what))
+    doses = tuple(dose_of(one) for _, one in done if one is not None and one.what)
+    acts = [one.acts for _, one in done if one is not None and one.acts and one.acts != "review"]
+    ended = tuple(id for step, one in done if one is not None and one.acts == "review" for id in step.causes)
+    treatments = tuple(
+        Act(id=name.partition("/")[0], phenotype=name.partition("/")[2] or "typical")
+        for name in acts
+        if not knowledge().treatments[name.partition("/")[0]].not_simulated
+    )
+    return Option(id, (*kept, *doses), treatments, ended)
+
+
+def as_now(fit: Fit) -> Option:
+    """Return what goes on if nothing changes."""
+    return Option(AS_NOW, going_on(fit), (), ())
+
+
+def forecast(fit: Fit, options: Sequence[Option], facts: Facts, index: datetime) -> Forecast:
+    """Return what each option brings in the members that fit a patient."""
+    outlooks = tuple(_outlook(fit, one, facts, index) for one in options)
+    return Forecast(
+        days=DAYS, members=len(fit.members.number), outlooks=outlooks, assumptions=_ASSUMED,
+        warnings=tuple(fit.history.notes),
+    )  # fmt: skip
+
+
+_ASSUMED = (
+    "Causes go on as they are, but for drugs that a plan ends; a drug under review is taken to end at once.",
+    "Food, water and losses stay as they were; nobody reacts to later results.",
+    "Bands hold what a laboratory would measure of virtual patients that fit; the true course may lie outside.",
+)
+
+
+def none(why: str) -> Forecast:
+    """Return that nothing is foretold, and why."""
+    return Forecast(days=DAYS, members=0, outlooks=(), why_not=why)
+
+
+def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime) -> Outlook:
+    ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
+    names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *ways)))
+    later = Later(doses=one.doses, treatments=one.treatments, ended=one.ended, clock=f"{index:%H:%M}")
+    course = onward(fit, names, HOURS, later)
+    alive = ~course.ended_early
+    shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
+    limits = {test: _limits(test, facts) for test in ("serum_magnesium", "serum_potassium")}
+    out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
+    look, why = _next_sample(course.time, shown, limits)
+    return Outlook(
+        plan=one.id,
+        hours=tuple(float(time) for time in course.time),
+        courses=(
+            *(
+                _course(test, analytes()[test].name, analytes()[test].unit, measured(test, shown[test]))
+                for test in TESTS
+            ),
+            *(_course(name, text, _UNITS[name], course[name][alive]) for name, text in BODY.items()),
+        ),
+        in_range={test: _share_of_time(course.time, shown[test], limits[test]) for test in limits},
+        too_high={test: float((shown[test] > high).any(axis=1).mean()) for test, (_, high) in limits.items()},
+        still_low={test: float((shown[test][:, -1] < low).mean()) for test, (low, _) in limits.items()},
+        retained=_band(out["given"] - sum(out[way] for way in WAYS)),
+        given=_band(out["given"]),
+        lost={way: _band(out[way]) for way in WAYS},
+        next_sample_h=look,
+        next_sample_why=why,
+    )
+
+
+_UNITS = {"water.extracellular": "L", "magnesium.deficit": "mmol"}
+
+
+def measured(test: str, shown: Numbers) -> Numbers:
+    """Return what a laboratory would print of what members show [member and draw, time]."""
+    error = errors().get(test)
+    spread = error.spread if error is not None else 0.0
+    return np.concatenate([shown * np.exp(spread * step) for step in NOISE])
+
+
+def _course(quantity: str, name: str, unit: str, values: Numbers) -> Course:
+    low90, low50, middle, high50, high90 = (
+        tuple(float(f"{value:.4g}") for value in row)
+        for row in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95), axis=0)
+    )
+    return Course(
+        quantity=quantity, name=name, unit=unit, low90=low90, low50=low50, middle=middle, high50=high50, high90=high90
+    )
+
+
+def _limits(test: str, facts: Facts) -> tuple[float, float]:
+    return facts.reference(test)
+
+
+def _share_of_time(time: Numbers, values: Numbers, limits: tuple[float, float]) -> float:
+    inside = (values >= limits[0]) & (values <= limits[1])
+    return float(np.trapezoid(inside.mean(axis=0), time) / (time[-1] - time[0]))
+
+
+def _gained(course: Trajectories, way: str) -> Numbers:
+    values = course[f"outside.magnesium_{way}"]
+    gained: Numbers = values[:, -1] - values[:, 0]
+    return gained
+
+
+def _band(values: Numbers) -> Band:
+    low, middle, high = (float(f"{value:.4g}") for value in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Band(value=middle, low=low, high=high)
+
+
+@cache
+def _edges(test: str) -> tuple[float, float]:
+    low, high = SAFE[test]
+    known = knowledge().thresholds
+    return (known[low].value if low else -np.inf, known[high].value if high else np.inf)
+
+
+def _next_sample(time: Numbers, shown: dict[str, Numbers], limits: dict[str, tuple[float, float]]) -> tuple[float, str]:
+    """Return when to look again: as soon as someone is at risk, else when members have parted most within a week."""
+    week = (time > 0) & (time <= FIRST_WEEK)
+    for place in np.flatnonzero(week):
+        for test in limits:
+            low, high = _edges(test)
+            values = shown[test][:, place]
+            began = shown[test][:, 0]
+            risk = ((values > high) & (began <= high)) | ((values < low) & (began >= low))
+            if risk.mean() >= AT_RISK:
+                return float(
+                    time[place]
+                ), f"{100 * risk.mean():.0f} % of virtual patients who fit reach a dangerous {_NAMES[test]}"
+    parted = np.array([
+        max(float(np.log(shown[test][:, place] / shown[test][:, 0]).std()) for test in limits) if use else 0.0
+        for place, use in enumerate(week)
+    ])  # fmt: skip
+    first = int(np.flatnonzero(parted >= MOST * parted.max())[0])
+    return float(time[first]), "by then virtual patients who fit have parted: a level tells which of them are right"
+
+
+_NAMES = {"serum_potassium": "potassium", "serum_magnesium": "magnesium"}

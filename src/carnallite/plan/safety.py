@@ -1,0 +1,213 @@
+"""The safety table: what may not be given to whom. Everything passes it last; nothing switches it off.
+
+A ceiling holds unless what it asks is known not to hold; so does a contraindication that bars while unknown. Doses of
+one plan count together as if they ran at once, which is never less than they come to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+
+from carnallite import datafile
+from carnallite.assessment import ABSENT, PRESENT, UNKNOWN, evaluate
+from carnallite.errors import DataFileError
+from carnallite.knowledge import Safety, knowledge
+from carnallite.plan.values import Objection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from carnallite.assessment import Columns
+    from carnallite.knowledge import Ceiling, Contraindication
+    from carnallite.plan.amounts import Given
+
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[np.float64]
+
+EVERYTHING = "all"
+ROUNDING = 1e-9  # [1] relative; 20 mmol in 2 h are not more than 10 mmol/h
+
+
+class Line(NamedTuple):
+    """What one line of the table says against a dose: of whom, and of whom because something is not known."""
+
+    limit: Ceiling | Contraindication
+    thing: str
+    holds: Mask
+    unknown: Mask
+
+
+class Verdict(NamedTuple):
+    """What the table says of a dose, for everybody.
+
+    Attributes
+    ----------
+    barred : array [patient]
+        Whom it must not be given.
+    spared : array [patient]
+        Who gets it whatever else the table says.
+    lines : tuple of Line
+        Every line that speaks against it for somebody, cautions and questions as well.
+    """
+
+    barred: Mask
+    spared: Mask
+    lines: tuple[Line, ...]
+
+
+def tables(local: Path | None = None) -> dict[str, Safety]:
+    """Return the table, with the lines of a hospital's own file added: it can forbid more, and allow nothing.
+
+    Raises
+    ------
+    DataFileError
+        The file is not of this form, or it would allow something.
+    """
+    found = dict(knowledge().safety)
+    if local is not None:
+        own = datafile.read(local, Safety)
+        if own.spared is not None:
+            raise DataFileError(local.name, "`spared` would allow what the table forbids.", "Remove it.")
+        if own.id not in found:
+            near = ", ".join(found)
+            raise DataFileError(local.name, f"`id` '{own.id}' is nothing that is limited.", f"Use one of {near}.")
+        common = found[own.id]
+        found[own.id] = msgspec.structs.replace(
+            common,
+            ceilings=(*common.ceilings, *own.ceilings),
+            contraindications=(*common.contraindications, *own.contraindications),
+        )
+    return found
+
+
+class Guard:
+    """The safety table for some patients, and what they were given of so far in one plan."""
+
+    def __init__(self, columns: Columns, table: Mapping[str, Safety] | None = None) -> None:
+        self.columns = columns
+        self.table = tables() if table is None else table
+        self.sum: dict[tuple[str, str], Numbers] = {}
+
+    def judge(self, dose: Given | None, *, grades: Iterable[str] = ("hard", "everyday")) -> Verdict:
+        """Return what the table says of a dose after those that were taken; without a dose only who may have any."""
+        stops = frozenset(grades)
+        spared = self._spared(dose)
+        lines = list(self._lines(dose))
+        barred = np.zeros(self.columns.size, bool)
+        for line in lines:
+            if line.limit.grade in stops and not _only_asks(line.limit):
+                barred |= line.holds
+            elif line.limit.grade in stops:
+                barred |= line.holds & ~line.unknown
+        return Verdict(barred & ~spared, spared, tuple(lines))
+
+    def take(self, dose: Given, whom: Mask) -> None:
+        """Count a dose that is given to some; what is spared is no rate of the doses that follow it."""
+        spared = self._spared(dose)
+        for thing in dose.what:
+            for ceiling in self.table[thing].ceilings if thing in self.table else ():
+                size = dose.measure(thing, ceiling)
+                if size:
+                    counted = whom & ~spared if ceiling.what in {"rate", "dose"} else whom
+                    self.sum[thing, ceiling.id] = self._sum(thing, ceiling) + np.where(counted, size, 0.0)
+
+    def _sum(self, thing: str, ceiling: Ceiling) -> Numbers:
+        return self.sum.get((thing, ceiling.id), np.zeros(self.columns.size))
+
+    def _spared(self, dose: Given | None) -> Mask:
+        none = np.zeros(self.columns.size, bool)
+        if dose is None:
+            return none
+        for thing, each in dose.what.items():
+            rule = self.table[thing].spared if thing in self.table else None
+            if rule is None or dose.route not in rule.routes or len(dose.times) > 1:
+                continue
+            if each > rule.at_most * (1 + ROUNDING):
+                continue
+            is_first = np.ones(self.columns.size, bool)
+            for (of, _), total in self.sum.items():
+                is_first &= (of != thing) | (total == 0)
+            needs = (self._truth(rule.when, empty=PRESENT) == PRESENT) & (
+                self._truth(rule.unless, empty=ABSENT) != PRESENT
+            )
+            none = none | (needs & is_first)
+        return none
+
+    def _lines(self, dose: Given | None) -> Iterator[Line]:
+        yield from self._bars(EVERYTHING, "")
+        if dose is None:
+            return
+        for thing in dose.what:
+            if thing in self.table:
+                yield from self._ceilings(thing, dose)
+                yield from self._bars(thing, dose.route)
+
+    def _ceilings(self, thing: str, dose: Given) -> Iterator[Line]:
+        for ceiling in self.table[thing].ceilings:
+            size = dose.measure(thing, ceiling)
+            if not size:
+                continue
+            before = 0.0 if ceiling.what in {"dose", "concentration"} else self._sum(thing, ceiling)
+            over = before + size > ceiling.at_most * (1 + ROUNDING)
+            when = self._truth(ceiling.when, empty=PRESENT)
+            unless = self._truth(ceiling.unless, empty=ABSENT)
+            applies = (when != ABSENT) & (unless != PRESENT)
+            if (over & applies).any():
+                sure = (when == PRESENT) & (unless == ABSENT)
+                yield Line(ceiling, thing, over & applies, over & applies & ~sure)
+
+    def _bars(self, thing: str, route: str) -> Iterator[Line]:
+        for bar in self.table[thing].contraindications:
+            if bar.routes and route not in bar.routes:
+                continue
+            state = self._truth(bar.when, empty=PRESENT)
+            unknown = (state == UNKNOWN) & (bar.unknown != "passes")
+            holds = (state == PRESENT) | unknown
+            if holds.any():
+                yield Line(bar, thing, holds, unknown)
+
+    def _truth(self, text: str, *, empty: int) -> NDArray[np.int8]:
+        return evaluate(text, self.columns) if text else np.full(self.columns.size, empty, np.int8)
+
+
+def _only_asks(limit: Ceiling | Contraindication) -> bool:
+    return getattr(limit, "unknown", "bars") == "asks"
+
+
+def objections(verdict: Verdict, row: int, *, cautions: bool) -> tuple[Objection, ...]:
+    """Return what stands against a dose for one patient: what bars it, or what only warns and asks."""
+    found = []
+    for line in verdict.lines:
+        if not line.holds[row]:
+            continue
+        asks = _only_asks(line.limit) and bool(line.unknown[row])
+        warns = line.limit.grade == "caution" or asks or bool(verdict.spared[row])
+        if warns == cautions:
+            found.append(_told(line, row))
+    return tuple(found)
+
+
+def _told(line: Line, row: int) -> Objection:
+    limit = line.limit
+    at_most = getattr(limit, "at_most", None)
+    text = ""
+    if at_most is not None:
+        printed = getattr(limit, "printed", "")
+        text = f"{_MEASURES[getattr(limit, 'what', '')]} {at_most:g} {getattr(limit, 'unit', '')}"
+        text += f" ({printed})" if printed else ""
+    return Objection(
+        id=limit.id, grade=limit.grade, because=limit.because, source=limit.source, status=limit.status,
+        unknown=bool(line.unknown[row]), ask=tuple(getattr(limit, "ask", ())), limit=text,
+    )  # fmt: skip
+
+
+_MEASURES = {
+    "dose": "in one dose at most", "rate": "at most", "day": "in 24 h at most", "two_days": "in 48 h at most",
+    "before_level": "before the next level at most", "concentration": "at most",
+}  # fmt: skip
