@@ -401,6 +401,7 @@ class Ceiling(Cited, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()  # empty: every route
     when: str = ""
     unless: str = ""
+    sure: bool = False  # it holds only where `when` is known to hold
     ask: tuple[str, ...] = ()  # tests that decide whether it holds
     because: str  # told to a person whose dose it blocks
     printed: str = ""  # as the source prints the number, where it uses another unit
@@ -437,6 +438,7 @@ class Safety(Item, frozen=True, kw_only=True):
     """
 
     about: str
+    routes: tuple[Route, ...] = ()  # by which it may be given at all; empty: any
     ceilings: tuple[Ceiling, ...] = ()
     contraindications: tuple[Contraindication, ...] = ()
     spared: Spared | None = None

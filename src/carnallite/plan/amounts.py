@@ -53,7 +53,7 @@ class Given(NamedTuple):
             case "dose":
                 return each
             case "rate":
-                return each / self.over
+                return each / self.over * self._most_at_once()
             case "day":
                 return each * self._most_within(DAY)
             case "two_days":
@@ -62,6 +62,16 @@ class Given(NamedTuple):
                 return each * (min(self.level_after, len(self.times)) if self.level_after else self._most_within(DAY))
             case "concentration":
                 return each / self.volume if self.volume else each / _CONCENTRATED if self.route in _INFUSED else 0.0
+
+    def _most_at_once(self) -> int:
+        """Return how many doses run at the same moment."""
+        return max(sum(start <= one < start + self.over for one in self.times) for start in self.times)
+
+    def meets(self, other: Given) -> bool:
+        """Return whether some dose of this and some dose of another run at the same moment."""
+        return any(
+            mine < theirs + other.over and theirs < mine + self.over for mine in self.times for theirs in other.times
+        )
 
     def _most_within(self, length: float) -> float:
         """Return how many doses run within some hours at most; a part of one counts as a part."""
@@ -105,6 +115,8 @@ def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "d
         things[_id_of(dose.what)] = amount
     for name, each in inputs.items() if not things else ():
         things[thing_of(name)] = things.get(thing_of(name), 0.0) + amount * each
+    if litres:
+        things["water"] = things.get("water", 0.0) + litres  # what carries a dose is given too
     return Given(things, dose.route, times, over, litres, level_after)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from carnallite import datafile
 from carnallite.assessment import ABSENT, PRESENT, UNKNOWN, evaluate
 from carnallite.errors import DataFileError
-from carnallite.knowledge import Safety, knowledge
+from carnallite.knowledge import Contraindication, Safety, knowledge
 from carnallite.plan.values import Objection
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carnallite.assessment import Columns
-    from carnallite.knowledge import Ceiling, Contraindication
+    from carnallite.knowledge import Ceiling
     from carnallite.plan.amounts import Given
 
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.float64]
 
 EVERYTHING = "all"
+CARRIER = "water"  # in which a dose is dissolved
 ROUNDING = 1e-9  # [1] relative; 20 mmol in 2 h are not more than 10 mmol/h
 
 
@@ -92,7 +93,7 @@ class Guard:
     def __init__(self, columns: Columns, table: Mapping[str, Safety] | None = None) -> None:
         self.columns = columns
         self.table = tables() if table is None else table
-        self.sum: dict[tuple[str, str], Numbers] = {}
+        self.taken: list[tuple[Given, Mask, Mask]] = []  # dose, who gets it, whom it was spared
 
     def judge(self, dose: Given | None, *, grades: Iterable[str] = ("hard", "everyday")) -> Verdict:
         """Return what the table says of a dose after those that were taken; without a dose only who may have any."""
@@ -108,36 +109,37 @@ class Guard:
         return Verdict(barred & ~spared, spared, tuple(lines))
 
     def take(self, dose: Given, whom: Mask) -> None:
-        """Count a dose that is given to some; what is spared is no rate of the doses that follow it."""
-        spared = self._spared(dose)
-        for thing in dose.what:
-            for ceiling in self.table[thing].ceilings if thing in self.table else ():
-                size = dose.measure(thing, ceiling)
-                if size:
-                    counted = whom & ~spared if ceiling.what in {"rate", "dose"} else whom
-                    self.sum[thing, ceiling.id] = self._sum(thing, ceiling) + np.where(counted, size, 0.0)
+        """Count a dose that is given to some."""
+        self.taken.append((dose, whom, self._spared(dose)))
 
-    def _sum(self, thing: str, ceiling: Ceiling) -> Numbers:
-        return self.sum.get((thing, ceiling.id), np.zeros(self.columns.size))
+    def _before(self, thing: str, ceiling: Ceiling, dose: Given) -> Numbers:
+        """Return what earlier doses come to: rates of what runs at the same time, all of what adds up."""
+        total = np.zeros(self.columns.size)
+        for earlier, whom, spared in self.taken:
+            size = earlier.measure(thing, ceiling)
+            if not size or ceiling.what in {"dose", "concentration"}:
+                continue
+            if ceiling.what == "rate" and not earlier.meets(dose):
+                continue
+            counted = whom & ~spared if ceiling.what == "rate" else whom
+            total = total + np.where(counted, size, 0.0)
+        return total
 
     def _spared(self, dose: Given | None) -> Mask:
+        """Return who gets a dose whatever the table says: a single one that brings nothing else, the first of all."""
         none = np.zeros(self.columns.size, bool)
-        if dose is None:
+        if dose is None or len(dose.times) > 1 or len(set(dose.what) - {CARRIER}) != 1:
             return none
-        for thing, each in dose.what.items():
-            rule = self.table[thing].spared if thing in self.table else None
-            if rule is None or dose.route not in rule.routes or len(dose.times) > 1:
-                continue
-            if each > rule.at_most * (1 + ROUNDING):
-                continue
-            is_first = np.ones(self.columns.size, bool)
-            for (of, _), total in self.sum.items():
-                is_first &= (of != thing) | (total == 0)
-            needs = (self._truth(rule.when, empty=PRESENT) == PRESENT) & (
-                self._truth(rule.unless, empty=ABSENT) != PRESENT
-            )
-            none = none | (needs & is_first)
-        return none
+        thing = next(iter(set(dose.what) - {CARRIER}))
+        rule = self.table[thing].spared if thing in self.table else None
+        if rule is None or dose.route not in rule.routes or dose.what[thing] > rule.at_most * (1 + ROUNDING):
+            return none
+        first = np.ones(self.columns.size, bool)
+        for earlier, whom, _ in self.taken:
+            first &= ~whom | (thing not in earlier.what)
+        when, unless = self._truth(rule.when, empty=PRESENT), self._truth(rule.unless, empty=ABSENT)
+        spared: Mask = (when == PRESENT) & (unless != PRESENT) & first
+        return spared
 
     def _lines(self, dose: Given | None) -> Iterator[Line]:
         yield from self._bars(EVERYTHING, "")
@@ -145,19 +147,25 @@ class Guard:
             return
         for thing in dose.what:
             if thing in self.table:
+                yield from self._ways(thing, dose.route)
                 yield from self._ceilings(thing, dose)
                 yield from self._bars(thing, dose.route)
+
+    def _ways(self, thing: str, route: str) -> Iterator[Line]:
+        table = self.table[thing]
+        if table.routes and route not in table.routes:
+            everybody = np.ones(self.columns.size, bool)
+            yield Line(_no_way(thing, table), thing, everybody, ~everybody)
 
     def _ceilings(self, thing: str, dose: Given) -> Iterator[Line]:
         for ceiling in self.table[thing].ceilings:
             size = dose.measure(thing, ceiling)
             if not size:
                 continue
-            before = 0.0 if ceiling.what in {"dose", "concentration"} else self._sum(thing, ceiling)
-            over = before + size > ceiling.at_most * (1 + ROUNDING)
+            over = self._before(thing, ceiling, dose) + size > ceiling.at_most * (1 + ROUNDING)
             when = self._truth(ceiling.when, empty=PRESENT)
             unless = self._truth(ceiling.unless, empty=ABSENT)
-            applies = (when != ABSENT) & (unless != PRESENT)
+            applies = ((when == PRESENT) if ceiling.sure else (when != ABSENT)) & (unless != PRESENT)
             if (over & applies).any():
                 sure = (when == PRESENT) & (unless == ABSENT)
                 yield Line(ceiling, thing, over & applies, over & applies & ~sure)
@@ -174,6 +182,14 @@ class Guard:
 
     def _truth(self, text: str, *, empty: int) -> NDArray[np.int8]:
         return evaluate(text, self.columns) if text else np.full(self.columns.size, empty, np.int8)
+
+
+def _no_way(thing: str, table: Safety) -> Contraindication:
+    """Return the line that bars every route that the table does not name."""
+    return Contraindication(
+        id=f"{thing}_route", grade="hard", when="", unknown="bars", source="assumption", at="the routes of the table",
+        status="assumed", because=f"{table.name} is given by these routes only: {', '.join(table.routes)}.",
+    )  # fmt: skip
 
 
 def _only_asks(limit: Ceiling | Contraindication) -> bool:

@@ -156,12 +156,21 @@ def _equivalents(what: str, amount: float) -> Iterable[str]:
     if item.basis != "mmol":
         return
     if item.salt:
-        yield f"{amount / substance.mmol_per_gram(item.salt):.3g} g of {item.salt}"
+        yield f"{_number(amount / substance.mmol_per_gram(item.salt))} g of {item.salt}"
     if item.valence:
-        yield f"{amount * item.valence:.3g} mEq"
+        yield f"{_number(amount * item.valence)} mEq"
     element = next((one for one in _MOLAR if any(one in name for way in item.routes.values() for name in way)), "")
     if element:
-        yield f"{amount * _MOLAR[element]:.3g} mg of {element}"
+        yield f"{_number(amount * _MOLAR[element])} mg of {element}"
+
+
+def _number(value: float) -> str:
+    """Return three figures, never as a power of ten.
+
+    >>> _number(1563.9), _number(0.4837)
+    ('1560', '0.484')
+    """
+    return f"{float(f'{value:.3g}'):.10g}"
 
 
 def _times(regimen: Regimen) -> str:

@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
     assess.add_argument("--force", action="store_true", help="overwrite the report")
     assess.add_argument("--depth", choices=["findings", "library", "cloud", "fit"], default="fit", help=_DEPTH)
+    assess.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
     assess.set_defaults(run=_assess)
     _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
@@ -171,7 +172,7 @@ def _moment(text: str) -> datetime:
 
 
 def _assess(options: argparse.Namespace) -> int:
-    from carnallite.assessment import assess  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.plan import advise  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
 
     units: Literal["si", "us"] = "us" if options.units == "us" else "si"
@@ -179,7 +180,7 @@ def _assess(options: argparse.Namespace) -> int:
         return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
     local = _local_map(options.map) if options.map else None
     reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now, local=local)
-    answer = assess(reading, version=__version__, depth=options.depth)
+    answer = advise(reading, version=__version__, depth=options.depth, limits=options.limits)
     if options.html:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 

@@ -6,11 +6,13 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from carnallite.plan import Advice
 from carnallite.quantity import analyte
-from carnallite.surfaces import lanes, panels, views, words
+from carnallite.surfaces import lanes, outlook, panels, plans, views, words
 from carnallite.surfaces.figure import timeline_svg, window
 from carnallite.surfaces.leading import simulated
 from carnallite.surfaces.page import FLAGS, Page
+from carnallite.surfaces.printed import printed
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,10 +44,30 @@ def render_html(assessment: Assessment, timeline: Timeline, *, units: words.Unit
     page = Page(assessment, units)
     figure = Markup(timeline_svg(timeline, units=units))  # noqa: S704  (escaped where it is drawn)
     leading = simulated(assessment, timeline, units=units)
+    brought = _plans(assessment, timeline, page, units)
     drawn = {"figure": figure, "leading": leading, "leading_figure": Markup(leading.svg if leading else "")}  # noqa: S704
-    content = page.content() | drawn | {"patient": _patient(timeline)} | _table(timeline, units)
+    content = page.content() | drawn | brought | {"patient": _patient(timeline)} | _table(timeline, units)
     # the list of sources is known only when everything else has been put into words
     return _template().render(**content, sources=page.sources())
+
+
+def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.Units) -> dict[str, Any]:
+    """Return plans and what they bring, in words and as a figure."""
+    from markupsafe import Markup  # noqa: PLC0415
+
+    if not isinstance(assessment, Advice):
+        return {"plans": (), "no_forecast": "", "outlooks": ()}
+    told = assessment.forecast
+    return {
+        "plans": plans.shown(assessment, page.tell),
+        "no_forecast": told.why_not if told is not None else "",
+        "outlooks": plans.table(assessment, units),
+        "outlook_days": plans.TOLD,
+        "outlook_ions": tuple(zip(("Mg", "K"), (printed(ion, units).unit for ion in plans.IONS), strict=True)),
+        "outlook_members": told.members if told is not None else 0,
+        "outlook_figure": Markup(outlook.figure(assessment, timeline, units=units)),  # noqa: S704  (escaped there)
+        "outlook_assumptions": " ".join(told.assumptions) if told is not None else "",
+    }
 
 
 @cache

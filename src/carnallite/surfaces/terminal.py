@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carnallite.knowledge import knowledge
-from carnallite.surfaces import words
+from carnallite.plan import Advice
+from carnallite.surfaces import plans, words
 from carnallite.surfaces.console import Page
 from carnallite.surfaces.printed import share
 from carnallite.surfaces.why import write
@@ -67,6 +68,8 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     page.write(words.headline(assessment, units, both=both), style="strong")
     page.write(f"{words.sample_times(assessment)}. Times are UTC.", indent=2, style="faint")
     _causes(page, assessment, tell, units)
+    if isinstance(assessment, Advice):
+        plans.write(page, assessment, tell, units)
     _why(page, assessment, tell, units)
     _explained(page, assessment)
     _tests(page, assessment, units)

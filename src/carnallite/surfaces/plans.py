@@ -1,0 +1,332 @@
+"""Plans in words, the same for a terminal and a report: doses, what was held back and why, what each plan brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analyte
+from carnallite.surfaces import words
+from carnallite.surfaces.printed import printed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from carnallite.plan import Advice, BlockedStep, Course, Dosing, Objection, Outlook, PlannedStep, PlanNote, Watch
+    from carnallite.surfaces.console import Page
+
+ROUTES = {
+    "intravenous": "by vein", "oral": "by mouth", "subcutaneous": "under the skin", "intramuscular": "into muscle",
+    "inhaled": "by nebulizer", "enteral": "by tube",
+}  # fmt: skip
+PHASES = {
+    "rescue": "now", "replace": "replace", "volume": "volume", "source": "cause", "keep": "keep",
+}  # fmt: skip
+AS_NOW = "as_now"
+IONS = ("serum_magnesium", "serum_potassium")
+TOLD = (1, 7, 30)  # [d] of which the table tells
+LETTERS = "ABCD"
+_ASSUMED = "our judgement, no source"
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One row of the table of plans: a name, then magnesium and potassium on each of TOLD, and chances."""
+
+    name: str
+    levels: tuple[tuple[str, ...], ...]  # ion, day
+    in_range: tuple[str, ...]  # ion
+    risks: tuple[str, ...]  # too high, still low: magnesium, potassium
+    kept: str
+    look: str
+
+
+def dose_text(dose: Dosing) -> str:
+    """Return a dose as it is ordered: the full name, the element first, what else it is called, and how fast.
+
+    >>> from carnallite.plan import Dosing
+    >>> dose_text(Dosing(what="saline", amount=1.0, unit="L", equivalents=(), route="intravenous", times="once",
+    ...                  over_h=6.0, rate=0.1667)).replace(words.JOIN, " ")
+    'saline 1 L by vein, over 6 h (167 mL/h), once'
+    """
+    size = volume(dose.amount) if dose.unit == "L" else f"{amount(dose.amount)}{words.JOIN}{dose.unit}"
+    parts = [f"{dose.what} {size}"]
+    if dose.equivalents:
+        parts[0] += f" ({'; '.join(dose.equivalents)})"
+    parts[0] += f" {ROUTES.get(dose.route, dose.route)}"
+    if dose.volume_l:
+        parts.append(f"in {volume(dose.volume_l)} ({amount(dose.concentration or 0)}{words.JOIN}{dose.unit}/L)")
+    if dose.over_h:
+        parts.append(f"over {duration(dose.over_h)}{_rate(dose)}")
+    parts.append(dose.times)
+    return ", ".join(parts)
+
+
+def _rate(dose: Dosing) -> str:
+    if dose.rate is None or dose.route == "oral":
+        return ""
+    if dose.unit == "L":
+        return f" ({1000 * dose.rate:.3g}{words.JOIN}mL/h)"
+    grams = next((one.partition(" of ")[0] for one in dose.per_h if " g of " in one), "")
+    also = f"; {grams}/h" if grams else ""
+    return f" ({amount(dose.rate)}{words.JOIN}{dose.unit}/h{also})"
+
+
+def amount(value: float) -> str:
+    """Return a number without a trailing zero: 8, 8.11, 0.5."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def volume(litres: float) -> str:
+    """Return a volume as it is ordered.
+
+    >>> volume(0.25).replace(words.JOIN, " "), volume(1).replace(words.JOIN, " ")
+    ('250 mL', '1 L')
+    """
+    return f"{litres:g}{words.JOIN}L" if litres >= 1 else f"{1000 * litres:g}{words.JOIN}mL"
+
+
+def duration(hours: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(0.25).replace(words.JOIN, " "), duration(3).replace(words.JOIN, " ")
+    ('15 min', '3 h')
+    """
+    if hours < 1:
+        return f"{round(60 * hours)}{words.JOIN}min"
+    return f"{hours:g}{words.JOIN}h" if hours < 48 or hours % 24 else f"{hours / 24:g}{words.JOIN}days"
+
+
+def standing(step: PlannedStep) -> str:
+    """Return on what evidence a regimen stands; nothing where it was measured."""
+    if step.source == "assumption":
+        return _ASSUMED
+    return {"disputed": "sources disagree", "assumed": _ASSUMED, "fitted": "fitted"}.get(step.status, "")
+
+
+def objection(one: Objection) -> str:
+    """Return why the table holds something back, and what would decide."""
+    limit = f" {one.limit[0].upper()}{one.limit[1:]}." if one.limit else ""
+    grade = {"hard": "Outer limit.", "everyday": "", "caution": ""}[one.grade]
+    unknown = " Not known is not taken for normal." if one.unknown else ""
+    ask = f" Measure: {names(one.ask)}." if one.unknown and one.ask else ""
+    worth = " [our judgement]" if one.source == "assumption" else ""
+    return f"{one.because}{limit}{' ' + grade if grade else ''}{unknown}{ask}{worth}"
+
+
+def names(tests: Iterable[str]) -> str:
+    """Return the names of tests."""
+    return ", ".join(analyte(one).name[0].lower() + analyte(one).name[1:] for one in tests)
+
+
+def reasons(step: PlannedStep, tell: Callable[[str], str]) -> str:
+    """Return why a step is there."""
+    return "; ".join(tell(one.fact) for one in step.because[:3])
+
+
+# what each plan brings ----------------------------------------------------------------------------------------------
+def table(advice: Advice, units: words.Units) -> tuple[Line, ...]:
+    """Return what each plan brings, beside what comes if nothing changes."""
+    if advice.forecast is None:
+        return ()
+    title = {plan.id: f"{letter} {plan.name}" for letter, plan in zip(LETTERS, advice.plans, strict=False)}
+    return tuple(_line(one, title.get(one.plan, "As now, nothing changed"), units) for one in advice.forecast.outlooks)
+
+
+def _line(one: Outlook, name: str, units: words.Units) -> Line:
+    course = {each.quantity: each for each in one.courses}
+    return Line(
+        name=name,
+        levels=tuple(tuple(level(course[ion], one.hours, 24 * day, units) for day in TOLD) for ion in IONS),
+        in_range=tuple(words.percent(one.in_range[ion]) for ion in IONS),
+        risks=tuple(words.percent(each[ion]) for each in (one.too_high, one.still_low) for ion in IONS),
+        kept=f"{one.retained.value:.0f} ({one.retained.low:.0f} to {one.retained.high:.0f})",
+        look=duration(one.next_sample_h),
+    )
+
+
+def level(course: Course, hours: Sequence[float], when: float, units: words.Units) -> str:
+    """Return the middle and the range of 90 % at a time, without the unit."""
+    place = min(range(len(hours)), key=lambda index: abs(hours[index] - when))
+    shown = printed(course.quantity, units)
+    ends = f"{shown.number(course.low90[place])} to {shown.number(course.high90[place])}"
+    return f"{shown.number(course.middle[place])} ({ends})".replace(" ", words.JOIN)
+
+
+# in a report ---------------------------------------------------------------------------------------------------------
+class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step in words; what an earlier plan told in full is told by name and dose."""
+
+    name: str
+    phase: str
+    told_in: str
+    dose: str
+    standing: str
+    do: str
+    why: str
+    beside: str
+    first: str
+    indications: tuple[str, ...]
+    held: tuple[str, ...]
+    cautions: tuple[str, ...]
+    looks: tuple[str, ...]
+    stop: tuple[str, ...]
+    alternatives: tuple[str, ...]
+
+
+class ShownBlocked(msgspec.Struct, frozen=True):
+    """A step that is blocked, in words."""
+
+    name: str
+    dose: str
+    why: tuple[str, ...]
+
+
+class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan in words."""
+
+    id: str
+    letter: str
+    name: str
+    about: str
+    replaces: tuple[str, ...]
+    steps: tuple[ShownStep, ...]
+    blocked: tuple[ShownBlocked, ...]
+    notes: tuple[str, ...]
+
+
+def shown(advice: Advice, tell: Callable[[str], str]) -> tuple[ShownPlan, ...]:
+    """Return the plans in words."""
+    told: dict[tuple[str, str], str] = {}
+    found = []
+    for letter, plan in zip(LETTERS, advice.plans, strict=False):
+        steps = []
+        for step in plan.steps:
+            steps.append(_shown(step, told.get((step.id, step.regimen), ""), tell))
+            told.setdefault((step.id, step.regimen), letter)
+        found.append(ShownPlan(
+            id=plan.id, letter=letter, name=plan.name, about=plan.about, replaces=plan.replaces, steps=tuple(steps),
+            blocked=tuple(
+                ShownBlocked(one.name, dose_text(one.dosing) if one.dosing else "", tuple(map(objection, one.objections)))
+                for one in plan.blocked
+            ),
+            notes=tuple(map(noted, plan.notes)),
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def noted(note: PlanNote) -> str:
+    """Return a note, with the status of what it rests on where that is in doubt."""
+    return f"{note.status.upper()}: {note.says}" if note.status in {"contested", "contradicted"} else note.says
+
+
+def _shown(step: PlannedStep, told_in: str, tell: Callable[[str], str]) -> ShownStep:
+    return ShownStep(
+        name=step.name, phase=PHASES[step.phase], told_in=told_in,
+        dose=f"{dose_text(step.dosing)}." if step.dosing else "", standing=standing(step), do=step.do,
+        why=reasons(step, tell), beside=_steps(step.beside), first=names(step.ask_first), indications=step.indications,
+        held=tuple(map(objection, step.held_back)), cautions=tuple(map(objection, cautions(step))),
+        looks=tuple(looked(one) for one in step.watch), stop=step.stop, alternatives=step.alternatives,
+    )  # fmt: skip
+
+
+def cautions(step: PlannedStep) -> list[Objection]:
+    """Return what is warned of; what is only asked for stands with what comes first."""
+    return [one for one in step.cautions if one.grade == "caution" or not one.unknown]
+
+
+def looked(watch: Watch) -> str:
+    """Return what to look at, when and why."""
+    return f"{watch.what}, {watch.when}.{f' {watch.why}' if watch.why else ''}"
+
+
+# on a terminal ------------------------------------------------------------------------------------------------------
+def write(page: Page, advice: Advice, tell: Callable[[str], str], units: words.Units) -> None:
+    """Write the plans, each step once in full, and what each plan brings."""
+    if not advice.plans:
+        return
+    count = len(advice.plans)
+    page.title("WHAT TO DO" if count == 1 else f"WHAT TO DO: {count} PLANS TO CHOOSE FROM")
+    told: dict[tuple[str, str], str] = {}
+    for letter, plan in zip(LETTERS, advice.plans, strict=False):
+        page.gap()
+        page.write(f"{letter}  {plan.name}", indent=1, hang=4, style="strong")
+        page.write(plan.about, indent=4)
+        if plan.replaces:
+            page.write(f"In place of the {' and '.join(plan.replaces)} that the record lists now.", indent=4)
+        for number, step in enumerate(plan.steps, 1):
+            key = (step.id, step.regimen)
+            if key in told:
+                page.write(f"{number} {step.name}: as in {told[key]}.", indent=4, hang=6)
+                continue
+            told[key] = letter
+            _step(page, number, step, tell)
+        for blocked in plan.blocked:
+            _blocked(page, blocked)
+        for note in plan.notes:
+            page.write(f"! {noted(note)}", indent=4, hang=6)
+    _foretold(page, advice, units)
+
+
+def _step(page: Page, number: int, step: PlannedStep, tell: Callable[[str], str]) -> None:
+    page.write(f"{number} {step.name} [{PHASES[step.phase]}]", indent=4, hang=6, style="strong")
+    if step.dosing is not None:
+        worth = f" [{standing(step)}]" if standing(step) else ""
+        page.write(f"Dose: {dose_text(step.dosing)}.{worth}", indent=6, hang=12)
+    page.write(step.do, indent=6)
+    why = reasons(step, tell)
+    if why:
+        page.write(f"Why: {why}", indent=6, hang=11)
+    if step.indications:
+        page.write(f"The record names what it may be needed for: {', '.join(step.indications)}.", indent=6, hang=8)
+    if step.beside:
+        page.write(f"At the same time as: {_steps(step.beside)}.", indent=6, hang=8)
+    for one in step.held_back:
+        page.write(f"Not more: {objection(one)}", indent=6, hang=8)
+    if step.ask_first:
+        page.write(f"First: {names(step.ask_first)}.", indent=6, hang=8)
+    for one in cautions(step):
+        page.write(f"! {objection(one)}", indent=6, hang=8)
+    for look in step.watch:
+        page.write(f"Look: {looked(look)}", indent=6, hang=12)
+    for stop in step.stop:
+        page.write(f"Stop: {stop}", indent=6, hang=12)
+    for other in step.alternatives:
+        page.write(f"Or: {other}", indent=6, hang=10)
+
+
+def _steps(ids: Iterable[str]) -> str:
+    return ", ".join(knowledge().steps[id].name.lower() for id in ids)
+
+
+def _blocked(page: Page, blocked: BlockedStep) -> None:
+    dose = f" {dose_text(blocked.dosing)}" if blocked.dosing is not None else ""
+    page.write(f"x BLOCKED: {blocked.name}.{dose}", indent=4, hang=6, style="unsafe")
+    for one in blocked.objections:
+        page.write(objection(one), indent=6, hang=8)
+
+
+def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
+    told = advice.forecast
+    if told is None:
+        return
+    page.title("WHAT EACH PLAN BRINGS (SIMULATED)")
+    if told.why_not:
+        page.write(f"No forecast: {told.why_not}", indent=2)
+        return
+    ion_names = ("Mg", "K")
+    for line in table(advice, units):
+        page.write(line.name, indent=2, style="strong")
+        for place, ion in enumerate(IONS):
+            unit = printed(ion, units).unit
+            days = "; ".join(f"day {day} {text}" for day, text in zip(TOLD, line.levels[place], strict=True))
+            page.write(
+                f"{ion_names[place]} [{unit}]: {days}; in range {line.in_range[place]} of the time", indent=4, hang=8
+            )
+        page.write(
+            f"Ever too high: Mg {line.risks[0]}, K {line.risks[1]}. Low at day {TOLD[-1]}: Mg {line.risks[2]}, "
+            f"K {line.risks[3]}. Next sample: in {line.look}.", indent=4, hang=8,
+        )  # fmt: skip
+    page.write(f"Middle and range of 90 % of {told.members} virtual patients who fit. {' '.join(told.assumptions)}",
+               indent=2, style="faint")  # fmt: skip

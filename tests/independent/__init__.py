@@ -1,0 +1,1 @@
+"""A second reading of the safety table, from its printed form alone."""
