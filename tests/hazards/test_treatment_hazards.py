@@ -199,7 +199,7 @@ def test_h26_every_potassium_step_has_a_time_to_look_again() -> None:
         (2.8, "20 mmol", "1 h", "500 mL", {"potassium_rate_label", "potassium_rate_everyday"}),
         (2.2, "20 mmol", "1 h", "500 mL", {"potassium_rate_everyday"}),
         (2.2, "40 mmol", "1 h", "1 L",
-         {"potassium_rate_usual", "potassium_rate_everyday", "potassium_rate_fast_everyday", "water_rate"}),
+         {"potassium_rate_usual", "potassium_rate_everyday", "potassium_rate_fast_everyday"}),
         (2.8, "40 mmol", "4 h", "500 mL", {"potassium_concentration_everyday"}),
         (2.8, "40 mmol", "4 h", "50 mL", {"potassium_concentration_everyday", "potassium_concentration_outer"}),
         (2.8, "40 mmol", "4 h", "", {"potassium_concentration_everyday", "potassium_concentration_outer"}),

@@ -9,7 +9,7 @@ from pathlib import Path
 import carnallite
 
 HOME = Path(carnallite.__file__).parent
-ROOMS = ("assessment", "record", "knowledge")
+ROOMS = ("assessment", "plan", "record", "knowledge")
 STRUCTURE = {
     0.0, 1.0, -1.0,  # nothing, the whole, a sign
     24.0, 1440.0, 365.25,  # calendar
@@ -27,6 +27,7 @@ PRESENTATION = {
         "individual.py",
         1.5,
     ): "two causes nearer to each other than this cannot be told apart; weaker clues are not told",
+    ("infer.py", 0.0002): "an error of arithmetic at which fitting ends",
     ("investigate.py", 0.005): "a test that brings fewer bits is not proposed",
     ("tell.py", 0.08): "an age below a month is told in days",
     ("build.py", 90.0): "how data sets disguise ages over 89",

@@ -14,6 +14,9 @@ FALSE, UNKNOWN, TRUE = 0, 1, 2
 BILLIONTH = 1e-9
 MILLILITRE = 0.001
 MISSING = (-math.inf, math.inf)
+MEASURES = ("one dose", "rate", "24 h", "48 h", "until the next level", "concentration")
+# How near earlier doses must run to count [h]: 0 is at the same moment; of a measure that is not here none counts.
+NEAR = {"rate": 0.0, "24 h": 24.0, "48 h": 48.0, "until the next level": 24.0}
 
 Interval = tuple[float, float]
 Fact = Callable[[str], object]
@@ -22,11 +25,11 @@ Fact = Callable[[str], object]
 class Dose(NamedTuple):
     """What is given, and when."""
 
-    brings: dict[str, float]  # thing -> amount of one dose
+    brings: dict[str, float]  # thing -> amount of one dose, without the volume in which it is dissolved
     route: str
     times: tuple[float, ...]  # [h] when each dose begins
     over: float  # [h] how long each takes
-    volume: float | None  # [L]
+    volume: float | None  # [L] in which one dose is dissolved
     level_after: int  # doses until the next level; 0 if not stated
 
 
@@ -40,38 +43,20 @@ class Judgement(NamedTuple):
     cautions: frozenset[str]
 
 
-class Ceiling(NamedTuple):
-    """A line with a number that must not be exceeded."""
+class Line(NamedTuple):
+    """A line of a table: a ceiling, a contraindication or a spared dose. What it has no column for is empty."""
 
     thing: str
     name: str
     routes: tuple[str, ...]
-    measure: str
+    when: str
+    sure: bool
+    unless: str
     number: float
     unit: str
-    when: str
-    unless: str
-
-
-class Contraindication(NamedTuple):
-    """A line with a condition that bars."""
-
-    thing: str
-    name: str
+    measure: str
     grade: str
-    routes: tuple[str, ...]
-    when: str
     unknown: str
-
-
-class Spared(NamedTuple):
-    """A line with a dose that nothing bars."""
-
-    thing: str
-    number: float
-    routes: tuple[str, ...]
-    when: str
-    unless: str
 
 
 def exceeds(value: float, number: float) -> bool:
@@ -84,63 +69,74 @@ def goes_by(routes: tuple[str, ...], route: str) -> bool:
     return "all" in routes or route in routes
 
 
+def amount_of(dose: Dose, thing: str) -> float:
+    """Give how much of a thing one dose brings; the volume in which it is dissolved is water.
+
+    A dose without a volume is taken for 1 mL in its concentration only: it brings no water.
+    """
+    dissolved = dose.volume if thing == "water" and dose.volume is not None else 0.0
+    return dose.brings.get(thing, 0.0) + dissolved
+
+
 def brings(dose: Dose, thing: str) -> bool:
     """Tell whether a line under a heading is for a dose. Nothing of a thing is taken for not bringing it."""
-    return thing == "all" or dose.brings.get(thing, 0.0) != 0
+    return thing == "all" or amount_of(dose, thing) > 0
 
 
-def share(begin: float, over: float, start: float, window: float) -> float:
-    """Give the part of one dose that runs within a window. A dose of no duration at its end is outside of it."""
-    if over <= 0:
-        return 1.0 if start <= begin < start + window - BILLIONTH else 0.0
-    if start <= begin and begin + over <= start + window:
-        return 1.0
-    inside = min(begin + over, start + window) - max(begin, start)
-    return min(max(inside, 0.0) / over, 1.0)
+def refuse_nothing(dose: Dose) -> None:
+    """Refuse what the page excludes: a dose that takes no time or is nothing."""
+    amounts = (*dose.brings.values(), dose.volume or 0.0)
+    if not (dose.times and dose.over > 0 and max(amounts) > 0 and all(amount >= 0 for amount in amounts)):
+        raise ValueError(f"every dose takes time and is more than nothing: {dose}")
+
+
+def share(begin: float, over: float, start: float, end: float) -> float:
+    """Give the part of one dose that runs within a window."""
+    whole = start <= begin and begin + over <= end
+    return 1.0 if whole else max(min(begin + over, end) - max(begin, start), 0.0) / over
 
 
 def most(dose: Dose, amount: float, window: float) -> float:
     """Give the most of a thing that a dose brings within any window of so many hours."""
     edges = [time + shift for time in dose.times for shift in (0.0, dose.over)]
     starts = edges + [edge - window for edge in edges]
-    parts = (sum(share(time, dose.over, start, window) for time in dose.times) for start in starts)
-    return amount * max(parts, default=0.0)
+    return amount * max(sum(share(time, dose.over, start, start + window) for time in dose.times) for start in starts)
+
+
+def at_once(dose: Dose) -> int:
+    """Give the most doses that run at the same moment; one that begins where another ends does not run with it."""
+    return max(sum(time <= moment < time + dose.over - BILLIONTH for time in dose.times) for moment in dose.times)
+
+
+def runs_near(before: Dose, dose: Dose, hours: float) -> bool:
+    """Tell whether some dose of the one runs less than so many hours from some dose of the other; 0: at one moment."""
+    gaps = (max(late - early - before.over, early - late - dose.over) for early in before.times for late in dose.times)
+    return min(gaps) < hours - BILLIONTH
 
 
 def amount_measured(measure: str, dose: Dose, thing: str) -> float:
     """Measure one dose of a plan as a ceiling asks for it."""
-    amount = dose.brings[thing]
+    amount = amount_of(dose, thing)
     if measure == "one dose":
         return amount
-    if measure == "one dose / its duration":
-        return amount / dose.over if dose.over > 0 else math.inf
-    if measure == "one dose / its volume":
+    if measure == "rate":
+        return amount / dose.over * at_once(dose)
+    if measure == "concentration":
         volume = MILLILITRE if dose.volume is None else dose.volume
         return amount / volume if volume > 0 else math.inf
-    if measure == "until the next level":
-        # To the letter: the stated number of doses, even where the plan has fewer of them.
-        return amount * dose.level_after if dose.level_after > 0 else most(dose, amount, 24.0)
-    window = re.fullmatch(r"the most in any (\d+) h", measure)
-    if window is None:
-        raise ValueError(f"no such measure: {measure}")
-    return most(dose, amount, float(window[1]))
+    if measure == "until the next level" and dose.level_after > 0:
+        return amount * min(dose.level_after, len(dose.times))
+    return most(dose, amount, 48.0 if measure == "48 h" else 24.0)
 
 
 def compare(operator: ast.cmpop, left: Interval, right: Interval) -> int:
     """Compare two intervals."""
-    (a, b), (c, d) = left, right
-    if left == MISSING:
+    if MISSING in (left, right):
         return UNKNOWN
-    if isinstance(operator, ast.Lt):
-        true, false = b < c, a >= d
-    elif isinstance(operator, ast.LtE):
-        true, false = b <= c, a > d
-    elif isinstance(operator, ast.Gt):
-        true, false = a > d, b <= c
-    elif isinstance(operator, ast.GtE):
-        true, false = a >= d, b < c
-    else:
+    if not isinstance(operator, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
         raise TypeError(f"no such comparison: {ast.dump(operator)}")
+    (a, b), (c, d) = (left, right) if isinstance(operator, ast.Lt | ast.LtE) else (right, left)
+    true, false = (b < c, a >= d) if isinstance(operator, ast.Lt | ast.Gt) else (b <= c, a > d)
     return TRUE if true else FALSE if false else UNKNOWN
 
 
@@ -179,11 +175,16 @@ def truth_of(node: ast.expr, thresholds: dict[str, float], fact: Fact) -> int:
 
 
 def rows(page: str) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Give every row of every table: its heading, the first title of its table, and its cells by their titles."""
+    """Give every row of every table: its heading, the first title of its table, and its cells by their titles.
+
+    A line of routes below a heading is given as a row of one cell.
+    """
     heading, titles = "", list[str]()
     for line in page.splitlines():
         if line.startswith("#"):
             heading = line.lstrip("#").strip()
+        if line.startswith("Routes:"):
+            yield heading, "Routes", {"Routes": line.removeprefix("Routes:").strip().removesuffix(".")}
         if not line.startswith("|"):
             titles = []
             continue
@@ -196,36 +197,52 @@ def rows(page: str) -> Iterator[tuple[str, str, dict[str, str]]]:
             yield heading, titles[0], dict(zip(titles, cells, strict=True))
 
 
+def expression_of(cell: str) -> tuple[str, bool]:
+    """Give the expression of a cell, and whether it is marked sure."""
+    found = re.fullmatch(r"`([^`]+)`( \(sure\))?", cell)
+    if cell and found is None:
+        raise ValueError(f"not an expression: {cell}")
+    return (found[1], found[2] is not None) if found else ("", False)
+
+
+def line_of(thing: str, name: str, row: dict[str, str]) -> Line:
+    """Read one line, and refuse what the rules do not speak of."""
+    when, sure = expression_of(row["when"])
+    unless, odd = expression_of(row.get("unless", ""))
+    number = float(row.get("at most") or row.get("spared at most") or math.nan)
+    rest = (row.get(title, "") for title in ("unit", "measure", "grade", "unknown"))
+    line = Line(thing, name, tuple(row["routes"].split(", ")), when, sure, unless, number, *rest)
+    if odd or (sure and "ceiling" not in row) or ("unknown" in row and line.unknown not in ("bars", "asks", "passes")):
+        raise ValueError(f"no such mark or way with the unknown: {line}")
+    if "ceiling" in row and (thing == "all" or line.measure not in MEASURES):
+        raise ValueError(f"no such ceiling: {line}")
+    return line
+
+
 class Checker:
     """The whole table."""
 
     def __init__(self, page: str) -> None:
         """Read the table from its page."""
-        self.ceilings: list[Ceiling] = []
-        self.contraindications: list[Contraindication] = []
-        self.spared: list[Spared] = []
+        self.ceilings: list[Line] = []
+        self.contraindications: list[Line] = []
+        self.spared: list[Line] = []
+        self.routes: dict[str, tuple[str, ...]] = {}
         self.thresholds: dict[str, float] = {}
+        kinds = {"ceiling": self.ceilings, "contraindication": self.contraindications, "spared at most": self.spared}
         for thing, kind, row in rows(page):
-            bare = {title: cell.strip("`") for title, cell in row.items()}
-            if kind == "name":
-                self.thresholds[bare["name"]] = float(bare["value"])
-                continue
-            routes = tuple(route.strip() for route in bare["routes"].split(","))
-            when, unless = bare["when"], bare.get("unless", "")
-            if kind == "ceiling":
-                if thing == "all":
-                    raise ValueError("a ceiling for everything has no meaning")
-                name, measure, number, unit = bare["ceiling"], bare["measure"], float(bare["at most"]), bare["unit"]
-                self.ceilings.append(Ceiling(thing, name, routes, measure, number, unit, when, unless))
-            elif kind == "contraindication":
-                name, grade, unknown = bare["contraindication"], bare["grade"], bare["unknown"]
-                if unknown not in ("bars", "asks", "passes"):
-                    raise ValueError(f"{name}: no such way with the unknown: {unknown}")
-                self.contraindications.append(Contraindication(thing, name, grade, routes, when, unknown))
-            elif kind == "spared at most":
-                self.spared.append(Spared(thing, float(bare["spared at most"]), routes, when, unless))
+            name = row[kind].strip("`")
+            if kind == "Routes":
+                self.routes[thing] = tuple(name.split(", "))
+            elif kind == "name":
+                self.thresholds[name] = float(row["value"])
+            elif kind in kinds:
+                kinds[kind].append(line_of(thing, name, row))
             else:
                 raise ValueError(f"no such table: {kind}")
+        things = {line.thing for line in self.ceilings + self.contraindications + self.spared}
+        if things - {"all"} != set(self.routes):
+            raise ValueError("a thing has no routes, or routes are of no thing")
 
     def patient(self, fact: Fact) -> "Session":
         """Begin a plan for a patient."""
@@ -247,24 +264,25 @@ class Session:
             return empty
         return truth_of(ast.parse(expression, mode="eval").body, self.checker.thresholds, self.fact)
 
-    def bars(self, line: Ceiling, dose: Dose) -> bool:
+    def bars(self, line: Line, dose: Dose) -> bool:
         """Tell whether a ceiling bars a dose, after those taken so far."""
         if not brings(dose, line.thing) or not goes_by(line.routes, dose.route):
             return False
         total = amount_measured(line.measure, dose, line.thing)
-        if line.measure not in ("one dose", "one dose / its volume"):
-            for before, spared in self.taken:
-                counts = brings(before, line.thing) and goes_by(line.routes, before.route)
-                if counts and not (spared and line.measure == "one dose / its duration"):
-                    total += amount_measured(line.measure, before, line.thing)
+        for before, spared in self.taken if line.measure in NEAR else ():
+            counts = brings(before, line.thing) and goes_by(line.routes, before.route)
+            if counts and not (spared and line.measure == "rate") and runs_near(before, dose, NEAR[line.measure]):
+                # "All of such a dose counts, as if at once": its own measure in full, however little of it is near.
+                total += amount_measured(line.measure, before, line.thing)
         if not exceeds(total, line.number):
             return False
-        return self.truth(line.when, TRUE) != FALSE and self.truth(line.unless, FALSE) != TRUE
+        when = self.truth(line.when, TRUE)
+        return (when == TRUE if line.sure else when != FALSE) and self.truth(line.unless, FALSE) != TRUE
 
-    def spares(self, line: Spared, dose: Dose) -> bool:
+    def spares(self, line: Line, dose: Dose) -> bool:
         """Tell whether a dose is one that nothing bars."""
         return (
-            brings(dose, line.thing)
+            {thing for thing, amount in dose.brings.items() if amount > 0} == {line.thing}
             and goes_by(line.routes, dose.route)
             and len(dose.times) == 1
             and not any(brings(before, line.thing) for before, _ in self.taken)
@@ -275,8 +293,13 @@ class Session:
 
     def judge(self, dose: Dose) -> Judgement:
         """Judge a dose against those taken so far, and change nothing."""
+        refuse_nothing(dose)
         spared = any(self.spares(line, dose) for line in self.checker.spared)
         barring = {line.name for line in self.checker.ceilings if self.bars(line, dose)}
+        # A thing without a table has no routes that it could miss; the water that dissolves a dose goes by its route.
+        for thing, routes in self.checker.routes.items():
+            if brings(dose, thing) and dose.route not in routes:
+                barring.add(f"{thing}_route")
         asking, cautions = set[str](), set[str]()
         for line in self.checker.contraindications:
             if not brings(dose, line.thing) or not goes_by(line.routes, dose.route):
@@ -284,10 +307,10 @@ class Session:
             truth = self.truth(line.when, TRUE)
             if truth == FALSE or (truth == UNKNOWN and line.unknown == "passes"):
                 continue
-            if line.grade == "caution":
-                cautions.add(line.name)
-            elif truth == UNKNOWN and line.unknown == "asks":
+            if truth == UNKNOWN and line.unknown == "asks":
                 asking.add(line.name)
+            elif line.grade == "caution":
+                cautions.add(line.name)
             else:
                 barring.add(line.name)
         barred = bool(barring) and not spared

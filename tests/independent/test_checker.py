@@ -1,13 +1,16 @@
 """Cases worked out by hand from the printed table."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from .checker import FALSE, MISSING, TRUE, UNKNOWN, Checker, Dose, Session, most
+from .checker import FALSE, MISSING, TRUE, UNKNOWN, Checker, Dose, Session, expression_of, line_of, most
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "safety.md").read_text(encoding="utf-8")
 CHECKER = Checker(PAGE)
+LINES = CHECKER.ceilings + CHECKER.contraindications + CHECKER.spared
+QUICK = 0.01  # [h] how long it takes to swallow a dose
 
 HEALTHY: dict[str, object] = {
     "age": (60.0, 60.0),
@@ -49,29 +52,62 @@ def potassium(serum: float) -> dict[str, object]:
 
 
 def dose(
-    thing: str, amount: float, over: float, *times: float, route: str = "intravenous", volume: float = 1.0
+    thing: str, amount: float, over: float, *times: float, route: str = "intravenous", volume: float | None = None
 ) -> Dose:
     """Give a dose of one thing, once if no times are told, with a level after each dose where it is only one."""
     return Dose({thing: amount}, route, times or (0.0,), over, volume, 0 if times else 1)
 
 
 def test_whole_page_is_read() -> None:
-    """Every line of the page is in the table, and every unit is that of its measure."""
-    assert len(CHECKER.ceilings) == 3 + 1 + 10 + 16 + 2 + 4
-    assert len(CHECKER.contraindications) == 4 + 3 + 2 + 15 + 8 + 1 + 1
-    assert len(CHECKER.spared) == 1
-    assert len(CHECKER.thresholds) == 17
-    named = len(CHECKER.ceilings) + len(CHECKER.contraindications) + len(CHECKER.thresholds)
-    assert sum(line.startswith("| `") for line in PAGE.splitlines()) == named
-    per = {"one dose / its duration": "/h", "one dose / its volume": "/L"}
+    """Every line of the page is in the table under its heading, and nothing else is."""
+    numbers = re.findall(r"^\| ([0-9.]+) \|", PAGE, flags=re.MULTILINE)
+    assert [line.name for line in CHECKER.spared] == numbers
+    names = re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)
+    read = [line.name for line in LINES if line.name not in numbers] + list(CHECKER.thresholds)
+    assert sorted(read) == sorted(names)
+    assert len({line.name for line in LINES}) == len(LINES)
+    for line in LINES:
+        section = PAGE.split(f"\n## {line.thing}\n")[1].split("\n## ")[0]
+        assert f"\n| `{line.name}` |" in section or f"\n| {line.name} |" in section
+        assert "Routes: " + ", ".join(CHECKER.routes.get(line.thing, ())) + ".\n" in section or line.thing == "all"
+    assert PAGE.count("\nRoutes: ") == len(CHECKER.routes)
+    assert PAGE.count("` (sure) |") == sum(line.sure for line in LINES)
+
+
+def test_page_fits_together() -> None:
+    """Every unit is that of its measure, and no line is for a route that its thing does not go by."""
+    per = {"rate": "/h", "concentration": "/L"}
     for line in CHECKER.ceilings:
         assert line.unit.removesuffix("/h").removesuffix("/L") + per.get(line.measure, "") == line.unit
+    for line in LINES:
+        assert line.routes == ("all",) or set(line.routes) <= set(CHECKER.routes[line.thing])
+
+
+def test_unreadable_pages() -> None:
+    """What the rules do not speak of is refused rather than passed over."""
+    assert expression_of("`a or b` (sure)") == ("a or b", True)
+    with pytest.raises(ValueError, match="not an expression"):
+        expression_of("`a` (perhaps)")
+    with pytest.raises(ValueError, match="no such ceiling"):
+        Checker(PAGE.replace("| 48 h |", "| 72 h |"))
+    with pytest.raises(ValueError, match="no such mark"):
+        line_of("water", "x", {"routes": "all", "when": "`a` (sure)", "unknown": "bars"})
+    with pytest.raises(ValueError, match="has no routes"):
+        Checker(PAGE.replace("Routes: inhaled.", ""))
+
+
+@pytest.mark.parametrize(("over", "amount"), [(0.0, 1.0), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan"))])
+def test_every_dose_takes_time_and_is_something(over: float, amount: float) -> None:
+    """A dose that is none is not judged."""
+    with pytest.raises(ValueError, match="takes time"):
+        session().judge(dose("potassium", amount, over))
 
 
 def test_potassium_by_vein_while_unknown() -> None:
-    """Without a result 10 mmol an hour and nothing by vein; 20 mmol in a litre are not too strong."""
+    """Without a result 10 mmol an hour and nothing by vein; 20 mmol in half a litre are not too strong."""
     unknown = dict.fromkeys(("serum_potassium", "current__serum_potassium", "highest__serum_potassium"), MISSING)
-    found = session(**unknown, hypokalemia=UNKNOWN, hyperkalemia=UNKNOWN).judge(dose("potassium", 20, 1))
+    patient = session(**unknown, hypokalemia=UNKNOWN, hyperkalemia=UNKNOWN)
+    found = patient.judge(dose("potassium", 20, 1, volume=0.5))
     assert found.barred and not found.spared
     assert found.barring == {
         "potassium_rate_label",  # 20 mmol/h, unless is unknown
@@ -88,31 +124,47 @@ def test_potassium_by_vein_while_unknown() -> None:
     [
         (3.0, 10.0, set[str]()),
         (3.0, 10.001, {"potassium_rate_label", "potassium_rate_everyday"}),
-        (2.5, 20.0, set[str]()),
+        (2.5, 20.0, {"potassium_rate_everyday"}),
         (1.9, 20.0, set[str]()),
         (1.9, 20.001, {"potassium_rate_fast_everyday"}),
-        (1.9, 40.001, {"potassium_rate_fast_everyday", "potassium_rate_outer", "potassium_level_by_vein"}),
+        (1.9, 40.001, {"potassium_rate_fast_everyday", "potassium_rate_outer"}),
     ],
 )
 def test_potassium_rates(serum: float, rate: float, barring: set[str]) -> None:
     """The rates of potassium with paralysis: 10, from 2.5 mmol/L on by the label 20, below 2.0 up to 40 mmol/h."""
-    expected = barring | ({"potassium_rate_everyday"} if serum == 2.5 else set())
     patient = session(**potassium(serum), acute__paralysis=TRUE)
-    assert patient.judge(dose("potassium", rate, 1, volume=2.0)).barring == expected
+    found = patient.judge(dose("potassium", rate / 2, 0.5, volume=0.25))  # half a litre an hour
+    assert found.barring - {"potassium_concentration_everyday"} == barring
 
 
 def test_magnesium_in_torsades() -> None:
     """The first 2 g are spared, do not count in the rate of the second, but count in everything else."""
     patient = session(just__torsades=TRUE, hypomagnesemia=UNKNOWN, recorded__av_block_high_degree=TRUE)
-    first = patient.judge(dose("magnesium", 8.11, 0.25))  # 32.44 mmol/h
+    given = dose("magnesium", 8.11, 0.25, volume=0.1)  # 32.44 mmol/h, 0.4 L/h
+    first = patient.judge(given)
     assert first.spared and not first.barred
     assert first.barring == {"magnesium_rate_everyday", "magnesium_heart_block"}
-    patient.take(dose("magnesium", 8.11, 0.25))
-    second = patient.judge(dose("magnesium", 8.11, 0.25))
+    patient.take(given)
+    second = patient.judge(given)
     assert second.barred and not second.spared
     assert second.barring == {"magnesium_rate_everyday", "magnesium_heart_block", "magnesium_level_unknown"}
-    patient.take(dose("magnesium", 8.11, 0.25))
-    assert "magnesium_rate_label" in patient.judge(dose("magnesium", 8.11, 0.25)).barring  # 64.88 mmol/h of two
+    patient.take(given)
+    third = second.barring | {"magnesium_rate_label", "water_rate"}  # 64.88 mmol/h and 0.8 L/h of two
+    assert patient.judge(given).barring == third
+    assert patient.judge(given._replace(times=(0.25,))).barring == second.barring  # just after them
+
+
+def test_spared_brings_nothing_else() -> None:
+    """The water that dissolves it may be, saline or potassium with it may not; nor an earlier dose by mouth."""
+    given = dose("magnesium", 8.11, 0.25, volume=0.5)
+    patient = session(just__torsades=TRUE, acute__fluid_overload=TRUE)
+    found = patient.judge(given)
+    assert found.spared and not found.barred
+    assert found.barring == {"magnesium_rate_everyday", "water_overload", "water_rate"}
+    for other in ("water", "potassium"):
+        assert not patient.judge(given._replace(brings={"magnesium": 8.11, other: 0.1})).spared
+    patient.take(dose("magnesium", 5, QUICK, route="oral"))
+    assert not patient.judge(given).spared
 
 
 @pytest.mark.parametrize(
@@ -138,6 +190,9 @@ def test_magnesium_while_filtration_is_unknown() -> None:
     assert not session(**low).judge(given).barring
     found = session(**low, egfr=MISSING, kidney_failure=UNKNOWN).judge(given)
     assert found.barring == {"magnesium_rate_kidney", "magnesium_level_kidney"}
+    by_mouth = dose("magnesium", 6.25, QUICK, 0.0, 8.0, 16.0, route="oral")  # 18.75 mmol a day
+    assert not session(**low).judge(by_mouth).barring
+    assert session(**low, kidney_failure=UNKNOWN).judge(by_mouth).barring == {"magnesium_by_mouth_kidney"}
 
 
 def test_magnesium_asks() -> None:
@@ -175,50 +230,131 @@ def test_lines_for_everything(changes: dict[str, object], barring: set[str]) -> 
 
 
 def test_saline_with_heart_failure() -> None:
-    """1 L over 2 h is 0.5 L/h; with heart failure a quarter of a litre, unless in shock."""
+    """1 L over 2 h is 0.5 L/h; with heart failure half a litre a day, unless in shock."""
     saline = dose("water", 1, 2)
     assert not session().judge(saline).barring
     assert session(recorded__heart_failure=TRUE).judge(saline).barring == {"water_day_overload"}
     assert session(recorded__heart_failure=TRUE, acute__shock=UNKNOWN).judge(saline).barred
     assert not session(recorded__heart_failure=TRUE, acute__shock=TRUE).judge(saline).barred
+    assert session(kidney_failure=UNKNOWN).judge(dose("water", 1.001, 4)).barring == {"water_day_kidney"}
     assert not session(serum_sodium=MISSING).judge(saline).barred  # 1 L is not more than 1 L
-    patient = session(serum_sodium=MISSING)
-    patient.take(dose("water", 0.1, 2, 48.0))
-    assert patient.judge(saline).barring == {"water_rate", "water_day_hyponatremia"}  # as if all ran at once
+
+
+def test_volumes_are_water() -> None:
+    """What dissolves a dose counts as water, with the saline; without a volume there is none."""
+    patient = session(**potassium(3.0), serum_sodium=(125.0, 125.0))
+    given = dose("potassium", 20, 2, volume=0.5)
+    found = patient.judge(given)
+    assert not found.barred and found.cautions == {"potassium_sodium_rise"}
+    patient.take(given)
+    assert not patient.judge(dose("water", 0.5, 1, 2.0)).barred
+    assert patient.judge(dose("water", 0.6, 2, 2.0)).barring == {"water_day_hyponatremia"}
+    both = Dose({"potassium": 10, "water": 0.4}, "intravenous", (4.0,), 1, 0.25, 1)  # 0.65 L in an hour
+    assert patient.judge(both).barring == {"water_rate", "water_day_hyponatremia"}
+    overload = session(hyperkalemia=TRUE, acute__fluid_overload=TRUE)
+    assert overload.judge(dose("insulin", 10, 0.5, volume=0.05)).barring == {"water_overload"}
+    assert not overload.judge(dose("insulin", 10, 0.5)).barred
+
+
+def test_routes() -> None:
+    """What goes by no route of its thing is barred, and so is what is dissolved where water does not go."""
+    assert session(**potassium(3.0)).judge(dose("potassium", 5, 1, route="subcutaneous")).barring == {"potassium_route"}
+    by_muscle = dose("magnesium", 4, 0.5, route="intramuscular")
+    assert not session().judge(by_muscle).barred
+    assert session().judge(by_muscle._replace(volume=0.008)).barring == {"water_route"}
+    nebulized = dose("salbutamol", 10, 0.25, route="inhaled")
+    assert not session(hyperkalemia=TRUE).judge(nebulized).barred
+    assert session(hyperkalemia=TRUE).judge(nebulized._replace(route="oral")).barring == {"salbutamol_route"}
 
 
 def test_windows() -> None:
     """What runs partly within a window counts with that part."""
-    twelve = dose("potassium", 20, 3, 0.0, 12.0, 24.0)
-    assert most(twelve, 20, 24) == pytest.approx(40)
-    assert most(twelve, 20, 27) == pytest.approx(60)
-    assert most(twelve, 20, 25) == pytest.approx(20 + 20 + 20 / 3)
+    thrice = dose("potassium", 20, 3, 0.0, 12.0, 24.0, volume=0.5)
+    assert most(thrice, 20, 24) == pytest.approx(40)
+    assert most(thrice, 20, 27) == pytest.approx(60)
+    assert most(thrice, 20, 25) == pytest.approx(20 + 20 + 20 / 3)
     assert most(dose("water", 3, 36), 3, 24) == pytest.approx(2)
     assert most(dose("water", 3, 36, 0.0, 42.0), 3, 48) == pytest.approx(3 + 0.5)
-    assert most(dose("magnesium", 15, 0, 0.0, 12.0, 24.0), 15, 24) == 30  # two tablets in any 24 h
+    assert most(dose("magnesium", 15, QUICK, 0.0, 12.0, 24.0), 15, 24) == pytest.approx(30)  # two tablets in any 24 h
+
+
+def test_which_earlier_doses_count() -> None:
+    """In a rate what runs at the same moment; until the level what runs less than 24 h before or after."""
+    thrice = dose("potassium", 20, 3, 0.0, 12.0, 24.0, volume=0.5)  # the last ends at 27 h
     patient = session(**potassium(3.0))
-    assert not patient.judge(twelve).barring  # 6.7 mmol/h, 20 mmol/L, 40 mmol until the level
-    patient.take(twelve)
-    again = patient.judge(twelve)
-    assert again.barring == {"potassium_rate_label", "potassium_rate_everyday", "potassium_level_by_vein"}
+    assert not patient.judge(thrice).barring  # 6.7 mmol/h, 40 mmol/L, 40 mmol until the level
+    patient.take(thrice)
+    until = {"potassium_level_by_vein"}
+    rates = {"potassium_rate_label", "potassium_rate_everyday"}
+    for time, barring in (
+        (0.0, until | rates),
+        (2.9, until | rates),
+        (3.0, until),
+        (26.9, until | rates),
+        (27.0, until),
+    ):
+        assert patient.judge(thrice._replace(times=(time,))).barring == barring, time
+    assert patient.judge(thrice._replace(times=(50.9,))).barring == until
+    assert not patient.judge(thrice._replace(times=(51.0,))).barring
+    assert patient.judge(thrice._replace(times=(90.0, 100.0, 50.9))).barring == until  # one of them is near
+    assert patient.judge(thrice._replace(times=(-26.9,))).barring == until  # earlier in time, later in the plan
+    assert not patient.judge(thrice._replace(times=(-27.0,))).barring
+
+
+def test_all_of_a_near_dose_counts() -> None:
+    """1 L of 3 L over 72 h touches the day of another, but its worst day counts; two days reach further."""
+    patient = session()
+    patient.take(dose("water", 3, 72))
+    assert patient.judge(dose("water", 3.1, 24, 95.0)).barring == {"water_day"}
+    assert not patient.judge(dose("water", 3.0, 24, 95.0)).barring
+    assert not patient.judge(dose("water", 3.1, 24, 96.0)).barring
+    magnesium = dose("magnesium", 41, 24)
+    patient = session(kidney_failure=TRUE)
+    patient.take(magnesium)
+    assert "magnesium_two_days_kidney" in patient.judge(magnesium._replace(times=(71.0,))).barring
+    assert "magnesium_two_days_kidney" not in patient.judge(magnesium._replace(times=(72.0,))).barring
+
+
+def test_rate_of_doses_at_once() -> None:
+    """A rate is that of all doses of one line that run at the same moment."""
+    patient = session(**potassium(3.0))
+    barring = {"potassium_rate_label", "potassium_rate_everyday"}
+    assert not patient.judge(dose("potassium", 8, 1, 0.0, 1.0, 2.0, volume=0.2)).barring
+    assert patient.judge(dose("potassium", 8, 1, 0.0, 0.5, 1.0, volume=0.2)).barring == barring
+    assert not patient.judge(dose("potassium", 5, 1, 0.0, 0.5, 1.0, volume=0.2)).barring
+    assert patient.judge(dose("potassium", 5, 1, 0.0, 0.5, 0.9, volume=0.125)).barring == barring
+
+
+def test_sure_ceiling() -> None:
+    """Calcium over half an hour only where digitalis is sure; over five minutes elsewhere."""
+    given = dose("calcium", 6.8, 1 / 12)  # 81.6 mmol/h
+    assert not session(taking__digitalis=UNKNOWN).judge(given).barring
+    found = session(taking__digitalis=TRUE).judge(given)
+    assert found.barring == {"calcium_rate_digitalis"} and found.cautions == {"calcium_digitalis"}
+    assert not session(taking__digitalis=TRUE).judge(dose("calcium", 6.8, 0.5)).barred
+    assert session().judge(dose("calcium", 6.9, 1 / 12)).barring == {"calcium_rate"}  # 82.8 mmol/h
+    assert not session(just__cardiac_arrest=TRUE).judge(dose("calcium", 6.9, 1 / 12)).barring
 
 
 def test_level_and_kidney_of_potassium() -> None:
     """By mouth 20 mmol three times a day: 60 mmol until the level, or 20 if it is after each."""
-    by_mouth = dose("potassium", 20, 0, 0.0, 8.0, 16.0, route="oral")
+    by_mouth = dose("potassium", 20, QUICK, 0.0, 8.0, 16.0, route="oral")
     low = potassium(3.0)
     assert not session(**low).judge(by_mouth).barring
     assert session(**low, egfr=MISSING).judge(by_mouth).barring == {"potassium_level_kidney"}
     assert not session(**low, egfr=MISSING).judge(by_mouth._replace(level_after=1)).barring
     both = session(**low, egfr=MISSING, taking__potassium_raising=UNKNOWN).judge(by_mouth._replace(level_after=1))
     assert both.barring == {"potassium_level_kidney_and_sparing"}
-    assert session(**low).judge(dose("potassium", 41, 0, route="oral")).barring == {"potassium_dose_by_mouth"}
+    assert session(**low).judge(dose("potassium", 41, QUICK, route="oral")).barring == {"potassium_dose_by_mouth"}
+    sparing = session(**low, taking__potassium_raising=TRUE)
+    assert not sparing.judge(by_mouth._replace(times=(0.0, 8.0), level_after=9)).barring  # there are only two
+    assert sparing.judge(by_mouth._replace(level_after=9)).barring == {"potassium_level_sparing"}
 
 
 def test_concentration_without_a_volume() -> None:
     """10 mmol in 1 mL are 10 mol/L; an earlier dose does not count."""
     patient = session(**potassium(3.0))
-    undiluted = dose("potassium", 10, 2)._replace(volume=None)
+    undiluted = dose("potassium", 10, 2)
     both = {"potassium_concentration_outer", "potassium_concentration_everyday"}
     assert patient.judge(undiluted).barring == both
     patient.take(undiluted)

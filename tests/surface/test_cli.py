@@ -47,8 +47,11 @@ CONTRACT = {
         "joint": {"type": "array", "items": {"required": ["causes", "probability"]}},
         "balance": {"type": ["object", "null"]},
         "fit": {"type": ["object", "null"]},
-        "plans": {"type": "array"},
-        "forecast": {"type": "null"},
+        "plans": {"type": "array", "items": {"required": ["id", "name", "steps", "blocked", "notes", "possible"]}},
+        "forecast": {
+            "type": ["object", "null"],
+            "required": ["days", "members", "outlooks", "why_not", "assumptions", "warnings"],
+        },
         "magnesium_explains": {"required": ["potassium", "calcium"]},
         "next_tests": {"type": "array", "items": {"required": ["id", "name", "information", "why"]}},
         "cannot_tell": {"type": "boolean"},

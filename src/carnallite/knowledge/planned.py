@@ -36,6 +36,7 @@ def check_plans(file: str, item: schema.Safety | schema.Step | schema.Strategy, 
                 _check_regimen(file, f"regimens[{place}]", one, known)
         case schema.Strategy():
             _all(file, "steps", item.steps, known.steps)
+            _all(file, "key", item.key, item.steps)
             _all(file, "causes", (*item.causes, *item.unless_causes), known.causes)
             for note in item.notes:
                 _all(file, "notes.causes", note.causes, known.causes)

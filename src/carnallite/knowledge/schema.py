@@ -512,6 +512,7 @@ class Strategy(Item, frozen=True, kw_only=True):
     causes: tuple[str, ...] = ()  # one of them must be likely
     unless_causes: tuple[str, ...] = ()  # none of them may be likely
     steps: tuple[str, ...]
+    key: tuple[str, ...] = ()  # without one of these that can be done it is no plan
     notes: tuple[Note, ...] = ()
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from carnallite.assessment import examine
 from carnallite.knowledge import knowledge
 from carnallite.plan.forecast import as_now, forecast, none, option
-from carnallite.plan.propose import LIKELY, OFFERED, chosen_of, drafts, is_plan
+from carnallite.plan.numbers import numbers
+from carnallite.plan.propose import OFFERED, chosen_of, drafts, is_offered, is_possible
 from carnallite.plan.safety import tables
 from carnallite.plan.values import Advice
 from carnallite.plan.words import plan_of
@@ -49,16 +50,19 @@ def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits:
 
 
 def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
-    """Return the drafts that make sense for the one patient of some columns; at most four."""
+    """Return the drafts that make sense for the one patient of some columns: at most four, then what is blocked."""
     likely = {id: np.array([True]) for id in probable}
     found: dict[frozenset[tuple[str, str]], Draft] = {}
+    impossible = []
     for one in drafts(columns, likely, tables(limits)):
-        if is_plan(one, 0):
-            done = frozenset(
-                (choice.step.id, regimen.label if regimen else "") for choice, regimen in chosen_of(one, 0)
-            )
-            found.setdefault(done, one)  # two that come to the same are one
-    return list(found.values())[:OFFERED]
+        if not is_offered(one, 0):
+            continue
+        if not is_possible(one, 0):
+            impossible.append(one)
+            continue
+        done = frozenset((choice.step.id, regimen.label if regimen else "") for choice, regimen in chosen_of(one, 0))
+        found.setdefault(done, one)  # two that come to the same are one
+    return [*list(found.values())[:OFFERED], *impossible]
 
 
 def _probable(assessment: Assessment) -> dict[str, float]:
@@ -66,13 +70,13 @@ def _probable(assessment: Assessment) -> dict[str, float]:
     return {
         one.id: one.probability
         for one in assessment.causes
-        if one.id in knowledge().causes and one.probability >= LIKELY
+        if one.id in knowledge().causes and one.probability >= numbers()["likely"]
     }
 
 
 def _foretold(examined: Examined, found: Sequence[Draft], plans: Sequence[Plan]) -> Forecast | None:
     """Return what the plans bring; none where nothing was fitted and no plan is offered."""
-    if not plans:
+    if not any(plan.possible for plan in plans):
         return None
     fit, told = examined.fit, examined.assessment.fit
     if fit is None or told is None:
@@ -81,6 +85,8 @@ def _foretold(examined: Examined, found: Sequence[Draft], plans: Sequence[Plan])
         return none(told.words)
     options = [as_now(fit)]
     for draft, plan in zip(found, plans, strict=True):
+        if not plan.possible:
+            continue
         done = [(choice.step, regimen) for choice, regimen in chosen_of(draft, 0)]
         options.append(option(draft.strategy.id, done, fit, plan.replaces))
     return forecast(fit, options, examined.columns.people[0], examined.assessment.index)

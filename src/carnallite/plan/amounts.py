@@ -9,14 +9,16 @@ from carnallite.errors import PlanError, ScenarioError, UnitError, UnknownIdErro
 from carnallite.physiology import substance
 from carnallite.physiology.convention import conventions
 from carnallite.physiology.timing import DAY, Span, hours
+from carnallite.plan.numbers import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from carnallite.knowledge import Ceiling
     from carnallite.physiology.scenario import Dose
 
 HORIZON = 30 * DAY  # [h] over which doses are counted
+CARRIER = "water"  # in which doses are dissolved
+LONG = frozenset({"day", "two_days"})
+INJECTED = frozenset({"intravenous", "subcutaneous"})
 _FORMS = ("_soluble", "_insoluble")
 
 
@@ -47,11 +49,13 @@ class Given(NamedTuple):
     def measure(self, thing: str, ceiling: Ceiling) -> float:
         """Return what a ceiling limits, of one thing; 0 where the dose has nothing to do with it."""
         each = self.what.get(thing, 0.0)
+        if thing == CARRIER and ceiling.what in LONG and self.route in INJECTED:
+            each += self.volume or 0.0  # what carries a dose is given too
         if not each or (ceiling.routes and self.route not in ceiling.routes):
             return 0.0
         match ceiling.what:
             case "dose":
-                return each
+                return each * self._most_at_once()
             case "rate":
                 return each / self.over * self._most_at_once()
             case "day":
@@ -59,18 +63,22 @@ class Given(NamedTuple):
             case "two_days":
                 return each * self._most_within(2 * DAY)
             case "before_level":
-                return each * (min(self.level_after, len(self.times)) if self.level_after else self._most_within(DAY))
+                if not self.level_after:
+                    return each * self._most_within(DAY)
+                return each * max(min(self.level_after, len(self.times)), self._most_at_once())
             case "concentration":
-                return each / self.volume if self.volume else each / _CONCENTRATED if self.route in _INFUSED else 0.0
+                return each / (self.volume or numbers()["undiluted"])
 
     def _most_at_once(self) -> int:
         """Return how many doses run at the same moment."""
         return max(sum(start <= one < start + self.over for one in self.times) for start in self.times)
 
-    def meets(self, other: Given) -> bool:
-        """Return whether some dose of this and some dose of another run at the same moment."""
+    def meets(self, other: Given, within: float) -> bool:
+        """Return whether some dose of this and some dose of another run less than some hours apart."""
         return any(
-            mine < theirs + other.over and theirs < mine + self.over for mine in self.times for theirs in other.times
+            mine < theirs + other.over + within and theirs < mine + self.over + within
+            for mine in self.times
+            for theirs in other.times
         )
 
     def _most_within(self, length: float) -> float:
@@ -80,10 +88,6 @@ class Given(NamedTuple):
             parts = (max(0.0, min(one + self.over, start + length) - max(one, start)) / self.over for one in self.times)
             found = max(found, sum(parts))
         return found
-
-
-_INFUSED = frozenset({"intravenous"})
-_CONCENTRATED = 0.001  # [L] where no volume is given an infusion counts as undiluted: it cannot pass
 
 
 def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "dose") -> Given:
@@ -115,8 +119,6 @@ def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "d
         things[_id_of(dose.what)] = amount
     for name, each in inputs.items() if not things else ():
         things[thing_of(name)] = things.get(thing_of(name), 0.0) + amount * each
-    if litres:
-        things["water"] = things.get("water", 0.0) + litres  # what carries a dose is given too
     return Given(things, dose.route, times, over, litres, level_after)
 
 
@@ -139,8 +141,3 @@ def _id_of(name: str) -> str:
     return next(
         id for id, one in substance.substances().items() if name.casefold() in {id, *(n.casefold() for n in one.names)}
     )
-
-
-def most(each: Iterable[Given], thing: str, ceiling: Ceiling) -> float:
-    """Return what several doses come to, as if all of them ran at once: never less than they do."""
-    return sum(one.measure(thing, ceiling) for one in each)

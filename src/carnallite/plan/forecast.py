@@ -14,6 +14,7 @@ from carnallite.physiology import population
 from carnallite.physiology.scenario import Act
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
+from carnallite.plan.numbers import numbers
 from carnallite.plan.propose import dose_of
 from carnallite.plan.values import Course, Forecast, Outlook
 from carnallite.quantity import analytes
@@ -38,10 +39,9 @@ TESTS = ("serum_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium
 BODY = {"water.extracellular": "Extracellular water", "magnesium.deficit": "Magnesium that cells and bone lack"}
 WAYS = ("stool", "urine", "extracorporeal", "skin")
 AS_NOW = "as_now"
-NOISE = tuple(NormalDist().inv_cdf((one + 0.5) / 9) for one in range(9))  # of one measurement, at even chances
+NOISE = tuple(NormalDist().inv_cdf((2 * one + 1) / 18) for one in range(9))  # of one measurement, at even chances
+BANDS = (5 / 100, 25 / 100, 50 / 100, 75 / 100, 95 / 100)  # ends and middles of what holds 50 and 90 %
 FIRST_WEEK = 7 * DAY  # [h] within which the next sample lies
-MOST = 0.8  # [1] of the widest parting of members within the week
-AT_RISK = 0.05  # [1] of the members out of the safe range: time to look
 SAFE = {"serum_potassium": ("severe_hypokalemia", "mild_hyperkalemia"), "serum_magnesium": ("", "magnesium_alarm")}
 
 
@@ -103,7 +103,7 @@ def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime) -> Outlook:
     shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
     limits = {test: _limits(test, facts) for test in ("serum_magnesium", "serum_potassium")}
     out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
-    look, why = _next_sample(course.time, shown, limits)
+    look, why = _next_sample(course.time, shown, _disturbed(one, course.time))
     return Outlook(
         plan=one.id,
         hours=tuple(float(time) for time in course.time),
@@ -115,7 +115,7 @@ def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime) -> Outlook:
             *(_course(name, text, _UNITS[name], course[name][alive]) for name, text in BODY.items()),
         ),
         in_range={test: _share_of_time(course.time, shown[test], limits[test]) for test in limits},
-        too_high={test: float((shown[test] > high).any(axis=1).mean()) for test, (_, high) in limits.items()},
+        too_high={test: float((shown[test] >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
         still_low={test: float((shown[test][:, -1] < low).mean()) for test, (low, _) in limits.items()},
         retained=_band(out["given"] - sum(out[way] for way in WAYS)),
         given=_band(out["given"]),
@@ -137,8 +137,7 @@ def measured(test: str, shown: Numbers) -> Numbers:
 
 def _course(quantity: str, name: str, unit: str, values: Numbers) -> Course:
     low90, low50, middle, high50, high90 = (
-        tuple(float(f"{value:.4g}") for value in row)
-        for row in np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95), axis=0)
+        tuple(float(f"{value:.4g}") for value in row) for row in np.quantile(values, BANDS, axis=0)
     )
     return Course(
         quantity=quantity, name=name, unit=unit, low90=low90, low50=low50, middle=middle, high50=high50, high90=high90
@@ -161,7 +160,7 @@ def _gained(course: Trajectories, way: str) -> Numbers:
 
 
 def _band(values: Numbers) -> Band:
-    low, middle, high = (float(f"{value:.4g}") for value in np.quantile(values, (0.05, 0.5, 0.95)))
+    low, middle, high = (float(f"{value:.4g}") for value in np.quantile(values, (BANDS[0], BANDS[2], BANDS[4])))
     return Band(value=middle, low=low, high=high)
 
 
@@ -172,24 +171,32 @@ def _edges(test: str) -> tuple[float, float]:
     return (known[low].value if low else -np.inf, known[high].value if high else np.inf)
 
 
-def _next_sample(time: Numbers, shown: dict[str, Numbers], limits: dict[str, tuple[float, float]]) -> tuple[float, str]:
+def _disturbed(one: Option, time: Numbers) -> NDArray[np.bool_]:
+    """Return when a level shows an infusion of magnesium, not the stores: while it runs, and some hours after."""
+    window = knowledge().thresholds["after_infusion_window"].value
+    found = np.zeros(len(time), bool)
+    for dose in map(given, one.doses):
+        if "magnesium" in dose.what and dose.route == "intravenous":
+            for begin in dose.times:
+                found |= (time >= begin) & (time < begin + dose.over + window)
+    return found
+
+
+def _next_sample(time: Numbers, shown: dict[str, Numbers], disturbed: NDArray[np.bool_]) -> tuple[float, str]:
     """Return when to look again: as soon as someone is at risk, else when members have parted most within a week."""
-    week = (time > 0) & (time <= FIRST_WEEK)
+    week = (time > 0) & (time <= FIRST_WEEK) & ~disturbed
     for place in np.flatnonzero(week):
-        for test in limits:
-            low, high = _edges(test)
-            values = shown[test][:, place]
-            began = shown[test][:, 0]
-            risk = ((values > high) & (began <= high)) | ((values < low) & (began >= low))
-            if risk.mean() >= AT_RISK:
-                return float(
-                    time[place]
-                ), f"{100 * risk.mean():.0f} % of virtual patients who fit reach a dangerous {_NAMES[test]}"
+        for test, (low, high) in ((test, _edges(test)) for test in SAFE):
+            values, began = shown[test][:, place], shown[test][:, 0]
+            risk = ((values >= high) & (began < high)) | ((values < low) & (began >= low))
+            if risk.mean() >= numbers()["at_risk"]:
+                told = f"{100 * risk.mean():.0f} % of virtual patients who fit reach a dangerous {_NAMES[test]}"
+                return float(time[place]), told
     parted = np.array([
-        max(float(np.log(shown[test][:, place] / shown[test][:, 0]).std()) for test in limits) if use else 0.0
+        max(float(np.log(shown[test][:, place] / shown[test][:, 0]).std()) for test in SAFE) if use else 0.0
         for place, use in enumerate(week)
     ])  # fmt: skip
-    first = int(np.flatnonzero(parted >= MOST * parted.max())[0])
+    first = int(np.flatnonzero(parted >= numbers()["parted"] * parted.max())[0])
     return float(time[first]), "by then virtual patients who fit have parted: a level tells which of them are right"
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-LIKELY = 0.25  # [1] a cause this probable is acted on
 OFFERED = 4  # plans at most
 PHASES = ("rescue", "replace", "volume", "source", "keep")
 
@@ -170,6 +169,14 @@ def chosen_of(draft: Draft, row: int) -> Iterator[tuple[Choice, Regimen | None]]
             yield choice, choice.step.regimens[number] if number >= 0 else None
 
 
-def is_plan(draft: Draft, row: int) -> bool:
-    """Return whether one patient is offered a strategy, and something in it can be done."""
-    return bool(draft.offered[row]) and any(True for _ in chosen_of(draft, row))
+def is_offered(draft: Draft, row: int) -> bool:
+    """Return whether one patient is offered a strategy, and something in it can be done or is blocked."""
+    return bool(draft.offered[row]) and any(choice.wanted[row] for choice in draft.choices)
+
+
+def is_possible(draft: Draft, row: int) -> bool:
+    """Return whether what a strategy is about can be done."""
+    done = {choice.step.id for choice, _ in chosen_of(draft, row)}
+    key = set(draft.strategy.key)
+    wanted = {choice.step.id for choice in draft.choices if choice.wanted[row]}
+    return bool(done & key) if key & wanted else bool(done) and not key

@@ -15,6 +15,8 @@ from carnallite import datafile
 from carnallite.assessment import ABSENT, PRESENT, UNKNOWN, evaluate
 from carnallite.errors import DataFileError
 from carnallite.knowledge import Contraindication, Safety, knowledge
+from carnallite.physiology.timing import DAY
+from carnallite.plan.amounts import CARRIER
 from carnallite.plan.values import Objection
 
 if TYPE_CHECKING:
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 EVERYTHING = "all"
-CARRIER = "water"  # in which a dose is dissolved
+TOGETHER = {
+    "dose": 0.0,
+    "rate": 0.0,
+    "day": DAY,
+    "two_days": 2 * DAY,
+    "before_level": DAY,
+}  # [h] apart, and they count together
 ROUNDING = 1e-9  # [1] relative; 20 mmol in 2 h are not more than 10 mmol/h
 
 
@@ -117,20 +125,18 @@ class Guard:
         total = np.zeros(self.columns.size)
         for earlier, whom, spared in self.taken:
             size = earlier.measure(thing, ceiling)
-            if not size or ceiling.what in {"dose", "concentration"}:
+            if not size or ceiling.what not in TOGETHER or not earlier.meets(dose, TOGETHER[ceiling.what]):
                 continue
-            if ceiling.what == "rate" and not earlier.meets(dose):
-                continue
-            counted = whom & ~spared if ceiling.what == "rate" else whom
+            counted = whom & ~spared if ceiling.what in {"dose", "rate"} else whom
             total = total + np.where(counted, size, 0.0)
         return total
 
     def _spared(self, dose: Given | None) -> Mask:
         """Return who gets a dose whatever the table says: a single one that brings nothing else, the first of all."""
         none = np.zeros(self.columns.size, bool)
-        if dose is None or len(dose.times) > 1 or len(set(dose.what) - {CARRIER}) != 1:
+        if dose is None or len(dose.times) > 1 or len(dose.what) != 1:
             return none
-        thing = next(iter(set(dose.what) - {CARRIER}))
+        thing = next(iter(dose.what))
         rule = self.table[thing].spared if thing in self.table else None
         if rule is None or dose.route not in rule.routes or dose.what[thing] > rule.at_most * (1 + ROUNDING):
             return none
@@ -145,10 +151,11 @@ class Guard:
         yield from self._bars(EVERYTHING, "")
         if dose is None:
             return
-        for thing in dose.what:
+        for thing in dict.fromkeys((*dose.what, CARRIER)):
             if thing in self.table:
-                yield from self._ways(thing, dose.route)
                 yield from self._ceilings(thing, dose)
+            if thing in self.table and thing in dose.what:
+                yield from self._ways(thing, dose.route)
                 yield from self._bars(thing, dose.route)
 
     def _ways(self, thing: str, route: str) -> Iterator[Line]:

@@ -106,7 +106,10 @@ class PlanNote(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """Ordered steps; `replaces` names what the record lists now and the plan gives anew."""
+    """Ordered steps; `replaces` names what the record lists now and the plan gives anew.
+
+    Where what it is about is blocked it is not `possible`: then it says only what is blocked and why.
+    """
 
     id: str
     name: str
@@ -115,6 +118,7 @@ class Plan(Value, frozen=True):
     blocked: tuple[BlockedStep, ...] = ()
     notes: tuple[PlanNote, ...] = ()
     replaces: tuple[str, ...] = ()
+    possible: bool = True
     next_look_h: float | None = None
 
 
@@ -143,7 +147,7 @@ class Outlook(Value, frozen=True):
     in_range : dict of str to float
         [1] Share of the time that magnesium and potassium lie in their interval, over all members.
     too_high, still_low : dict of str to float
-        [1] Share of the members that ever rise above the interval, and that are below it at the end.
+        [1] Share of the members that ever reach a dangerous level, and that are below the interval at the end.
     retained : Band
         [mmol] Magnesium kept in the body by the end.
     lost : dict of str to Band

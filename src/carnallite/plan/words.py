@@ -11,9 +11,10 @@ from carnallite.assessment import PRESENT, Reason, evaluate, facts_for
 from carnallite.knowledge import knowledge
 from carnallite.physiology import substance
 from carnallite.physiology.timing import DAY, hours
-from carnallite.plan.propose import chosen_of
+from carnallite.plan.propose import chosen_of, is_possible
 from carnallite.plan.safety import objections
 from carnallite.plan.values import BlockedStep, Dosing, Plan, PlannedStep, PlanNote, Watch
+from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from carnallite.knowledge import Regimen, Step
     from carnallite.plan.propose import Choice, Draft
 
-_MOLAR = {"magnesium": 24.305, "potassium": 39.0983, "calcium": 40.078}  # [mg/mmol] by the analytes' molar masses
-MINUTES = 60
+_ELEMENTS = ("magnesium", "potassium", "calcium")
 
 
 def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, float]) -> Plan:
@@ -34,10 +34,14 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
     probable : mapping of cause to float
         [1] How probable each is.
     """
-    steps = tuple(_step(choice, regimen, columns, row, probable) for choice, regimen in chosen_of(draft, row))
+    possible = is_possible(draft, row)
+    done = chosen_of(draft, row) if possible else ()
+    steps = tuple(_step(choice, regimen, columns, row, probable) for choice, regimen in done)
     present = {one.id for one in steps}
     steps = tuple(_among(one, present) for one in steps)
-    blocked = tuple(_blocked(one, row) for one in draft.choices if one.wanted[row] and not one.done()[row])
+    key = set(draft.strategy.key)
+    barred = [one for one in draft.choices if one.wanted[row] and not one.done()[row]]
+    blocked = tuple(_blocked(one, row) for one in barred if possible or not key or one.step.id in key)
     looks = [look.hours for one in steps for look in one.watch if look.hours is not None]
     return Plan(
         id=draft.strategy.id,
@@ -47,6 +51,7 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
         blocked=blocked,
         notes=tuple(_notes(draft, columns, row, probable)),
         replaces=_replaced(steps, columns, row),
+        possible=possible,
         next_look_h=min(looks, default=None),
     )
 
@@ -159,9 +164,9 @@ def _equivalents(what: str, amount: float) -> Iterable[str]:
         yield f"{_number(amount / substance.mmol_per_gram(item.salt))} g of {item.salt}"
     if item.valence:
         yield f"{_number(amount * item.valence)} mEq"
-    element = next((one for one in _MOLAR if any(one in name for way in item.routes.values() for name in way)), "")
+    element = next((one for one in _ELEMENTS if any(one in name for way in item.routes.values() for name in way)), "")
     if element:
-        yield f"{_number(amount * _MOLAR[element])} mg of {element}"
+        yield f"{_number(amount * (analyte(f'serum_{element}').molar_mass or 0))} mg of {element}"
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from carnallite.quantity import analyte
 from carnallite.surfaces import svg, words
 from carnallite.surfaces.axis import Scale, number_ticks
-from carnallite.surfaces.plans import IONS, LETTERS, table
+from carnallite.surfaces.plans import IONS, lettered, table
 from carnallite.surfaces.printed import Printed, printed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _BEFORE, _AFTER = 7.0, 30.0  # [d] around now
 _COLORS = {"serum_magnesium": svg.BLUE, "serum_potassium": svg.VERMILION}
 _NAMES = {"serum_magnesium": "Magnesium", "serum_potassium": "Potassium"}
 _BANDS = ((0.16, "low90", "high90"), (0.36, "low50", "high50"))
-_TICKS = (-7, 0, 7, 14, 21, 30)
+_TICKS = (0, 7, 14, 21, 28)
 _NAME = 28  # [characters] of a plan above its column
 
 
@@ -79,7 +79,7 @@ def figure(advice: Advice, timeline: Timeline, *, units: words.Units) -> str:
 
 
 def _title(advice: Advice, one: Outlook, left: float) -> list[str]:
-    names = {plan.id: (letter, plan.name) for letter, plan in zip(LETTERS, advice.plans, strict=False)}
+    names = {plan.id: (letter, plan.name) for letter, plan in lettered(advice)}
     letter, name = names.get(one.plan, ("", "As now"))
     lines = _wrapped(name)
     first = f"{letter}  {lines[0]}" if letter else lines[0]

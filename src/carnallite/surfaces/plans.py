@@ -14,7 +14,18 @@ from carnallite.surfaces.printed import printed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from carnallite.plan import Advice, BlockedStep, Course, Dosing, Objection, Outlook, PlannedStep, PlanNote, Watch
+    from carnallite.plan import (
+        Advice,
+        BlockedStep,
+        Course,
+        Dosing,
+        Objection,
+        Outlook,
+        Plan,
+        PlannedStep,
+        PlanNote,
+        Watch,
+    )
     from carnallite.surfaces.console import Page
 
 ROUTES = {
@@ -125,12 +136,18 @@ def reasons(step: PlannedStep, tell: Callable[[str], str]) -> str:
     return "; ".join(tell(one.fact) for one in step.because[:3])
 
 
+def lettered(advice: Advice) -> list[tuple[str, Plan]]:
+    """Return the plans with their letters; what is not possible comes last and has none."""
+    letters = iter(LETTERS)
+    return [(next(letters, "") if plan.possible else "", plan) for plan in advice.plans]
+
+
 # what each plan brings ----------------------------------------------------------------------------------------------
 def table(advice: Advice, units: words.Units) -> tuple[Line, ...]:
     """Return what each plan brings, beside what comes if nothing changes."""
     if advice.forecast is None:
         return ()
-    title = {plan.id: f"{letter} {plan.name}" for letter, plan in zip(LETTERS, advice.plans, strict=False)}
+    title = {plan.id: f"{letter} {plan.name}" for letter, plan in lettered(advice)}
     return tuple(_line(one, title.get(one.plan, "As now, nothing changed"), units) for one in advice.forecast.outlooks)
 
 
@@ -144,6 +161,30 @@ def _line(one: Outlook, name: str, units: words.Units) -> Line:
         kept=f"{one.retained.value:.0f} ({one.retained.low:.0f} to {one.retained.high:.0f})",
         look=duration(one.next_sample_h),
     )
+
+
+def compared(lines: Sequence[Line], units: words.Units) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the same with a row for each thing and a column for each plan."""
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for place, (ion, name) in enumerate(zip(IONS, ("Mg", "K"), strict=True)):
+        unit = printed(ion, units).unit
+        rows += [
+            (f"{name} on day {day} [{unit}]", tuple(one.levels[place][which] for one in lines))
+            for which, day in enumerate(TOLD)
+        ]
+        rows.append((f"{name} in range, share of the time", tuple(one.in_range[place] for one in lines)))
+        rows.append((f"{name} ever {dangerous(ion, units)}", tuple(one.risks[place] for one in lines)))
+        rows.append((f"{name} low on day {TOLD[-1]}", tuple(one.risks[place + 2] for one in lines)))
+    rows.append((f"Mg kept in the body by day {TOLD[-1]} [mmol]", tuple(one.kept for one in lines)))
+    rows.append(("Next sample in", tuple(one.look for one in lines)))
+    return tuple(rows)
+
+
+def dangerous(ion: str, units: words.Units) -> str:
+    """Return the level from which an ion is dangerously high, as printed."""
+    limit = knowledge().thresholds[{"serum_magnesium": "magnesium_alarm", "serum_potassium": "mild_hyperkalemia"}[ion]]
+    shown = printed(ion, units)
+    return f"{shown.number(limit.value)}{words.JOIN}{shown.unit} or more"
 
 
 def level(course: Course, hours: Sequence[float], when: float, units: words.Units) -> str:
@@ -191,6 +232,7 @@ class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     about: str
     replaces: tuple[str, ...]
+    possible: bool
     steps: tuple[ShownStep, ...]
     blocked: tuple[ShownBlocked, ...]
     notes: tuple[str, ...]
@@ -200,20 +242,30 @@ def shown(advice: Advice, tell: Callable[[str], str]) -> tuple[ShownPlan, ...]:
     """Return the plans in words."""
     told: dict[tuple[str, str], str] = {}
     found = []
-    for letter, plan in zip(LETTERS, advice.plans, strict=False):
+    for letter, plan in lettered(advice):
         steps = []
         for step in plan.steps:
             steps.append(_shown(step, told.get((step.id, step.regimen), ""), tell))
             told.setdefault((step.id, step.regimen), letter)
-        found.append(ShownPlan(
-            id=plan.id, letter=letter, name=plan.name, about=plan.about, replaces=plan.replaces, steps=tuple(steps),
-            blocked=tuple(
-                ShownBlocked(one.name, dose_text(one.dosing) if one.dosing else "", tuple(map(objection, one.objections)))
-                for one in plan.blocked
-            ),
-            notes=tuple(map(noted, plan.notes)),
-        ))  # fmt: skip
+        found.append(
+            ShownPlan(
+                id=plan.id,
+                letter=letter,
+                name=plan.name,
+                about=plan.about,
+                replaces=plan.replaces,
+                possible=plan.possible,
+                steps=tuple(steps),
+                blocked=tuple(map(_blocked_of, plan.blocked)),
+                notes=tuple(map(noted, plan.notes)),
+            )
+        )
     return tuple(found)
+
+
+def _blocked_of(one: BlockedStep) -> ShownBlocked:
+    dose = dose_text(one.dosing) if one.dosing is not None else ""
+    return ShownBlocked(one.name, dose, tuple(map(objection, one.objections)))
 
 
 def noted(note: PlanNote) -> str:
@@ -246,13 +298,16 @@ def write(page: Page, advice: Advice, tell: Callable[[str], str], units: words.U
     """Write the plans, each step once in full, and what each plan brings."""
     if not advice.plans:
         return
-    count = len(advice.plans)
-    page.title("WHAT TO DO" if count == 1 else f"WHAT TO DO: {count} PLANS TO CHOOSE FROM")
+    count = sum(plan.possible for plan in advice.plans)
+    page.title(f"WHAT TO DO: {count} PLANS TO CHOOSE FROM" if count > 1 else "WHAT TO DO")
     told: dict[tuple[str, str], str] = {}
-    for letter, plan in zip(LETTERS, advice.plans, strict=False):
+    for letter, plan in lettered(advice):
         page.gap()
-        page.write(f"{letter}  {plan.name}", indent=1, hang=4, style="strong")
-        page.write(plan.about, indent=4)
+        if not plan.possible:
+            page.write(f"Not possible now: {plan.name}", indent=1, hang=4, style="strong")
+        else:
+            page.write(f"{letter}  {plan.name}", indent=1, hang=4, style="strong")
+            page.write(plan.about, indent=4)
         if plan.replaces:
             page.write(f"In place of the {' and '.join(plan.replaces)} that the record lists now.", indent=4)
         for number, step in enumerate(plan.steps, 1):
@@ -324,9 +379,11 @@ def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
             page.write(
                 f"{ion_names[place]} [{unit}]: {days}; in range {line.in_range[place]} of the time", indent=4, hang=8
             )
-        page.write(
-            f"Ever too high: Mg {line.risks[0]}, K {line.risks[1]}. Low at day {TOLD[-1]}: Mg {line.risks[2]}, "
-            f"K {line.risks[3]}. Next sample: in {line.look}.", indent=4, hang=8,
-        )  # fmt: skip
+        risks = ", ".join(
+            f"{name} {dangerous(ion, units)} {risk}"
+            for name, ion, risk in zip(ion_names, IONS, line.risks[:2], strict=True)
+        )
+        still = f"Low on day {TOLD[-1]}: Mg {line.risks[2]}, K {line.risks[3]}"
+        page.write(f"Ever {risks}. {still}. Next sample: in {line.look}.", indent=4, hang=8)
     page.write(f"Middle and range of 90 % of {told.members} virtual patients who fit. {' '.join(told.assumptions)}",
                indent=2, style="faint")  # fmt: skip

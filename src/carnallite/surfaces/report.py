@@ -12,7 +12,6 @@ from carnallite.surfaces import lanes, outlook, panels, plans, views, words
 from carnallite.surfaces.figure import timeline_svg, window
 from carnallite.surfaces.leading import simulated
 from carnallite.surfaces.page import FLAGS, Page
-from carnallite.surfaces.printed import printed
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -57,13 +56,12 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
 
     if not isinstance(assessment, Advice):
         return {"plans": (), "no_forecast": "", "outlooks": ()}
-    told = assessment.forecast
+    told, lines = assessment.forecast, plans.table(assessment, units)
     return {
         "plans": plans.shown(assessment, page.tell),
         "no_forecast": told.why_not if told is not None else "",
-        "outlooks": plans.table(assessment, units),
-        "outlook_days": plans.TOLD,
-        "outlook_ions": tuple(zip(("Mg", "K"), (printed(ion, units).unit for ion in plans.IONS), strict=True)),
+        "outlooks": lines,
+        "outlook_rows": plans.compared(lines, units),
         "outlook_members": told.members if told is not None else 0,
         "outlook_figure": Markup(outlook.figure(assessment, timeline, units=units)),  # noqa: S704  (escaped there)
         "outlook_assumptions": " ".join(told.assumptions) if told is not None else "",
