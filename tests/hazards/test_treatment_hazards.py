@@ -175,11 +175,11 @@ def test_h26_the_potassium_that_is_offered_falls_with_each_reason_to_hold_it(lev
     for kidney in (70.0, 140.0, 400.0):
         before = None
         for count in range(len(HOLDERS) + 1):
-            now = most(observation("14682-9", kidney, "umol/L"), drug("paracetamol"),
+            now = most(observation("14682-9", kidney, "umol/L"), drug("omeprazole"),
                        *(drug(name) for name in HOLDERS[:count]))  # fmt: skip
             assert before is None or now <= before
             before = now
-    offers = [most(observation("14682-9", one, "umol/L"), drug("paracetamol")) for one in (70.0, 140.0, 400.0)]
+    offers = [most(observation("14682-9", one, "umol/L"), drug("omeprazole")) for one in (70.0, 140.0, 400.0)]
     assert offers == sorted(offers, reverse=True)
     if level >= 5.2:
         assert not any(offers)
@@ -206,7 +206,7 @@ def test_h26_every_potassium_step_has_a_time_to_look_again() -> None:
     ],
 )  # fmt: skip
 def test_h27_rate_and_concentration_of_potassium(level, amount, over, volume, stops) -> None:
-    found = guard(*WELL, potassium(level), magnesium(0.8), drug("paracetamol"))
+    found = guard(*WELL, potassium(level), magnesium(0.8), drug("omeprazole"))
     dose = {"what": "potassium chloride", "amount": amount, "route": "intravenous", "over": over, "volume": volume}
     assert bars(found, **dose, level_after=1) == stops
 
@@ -232,7 +232,7 @@ def test_h27_faster_only_below_two_with_ecg_change_or_paralysis() -> None:
         "volume": "500 mL",
     }
     for level, sign in product((1.8, 2.2), ((), (condition("paralysis"),))):
-        found = guard(*WELL, potassium(level), magnesium(0.8), drug("paracetamol"), *sign)
+        found = guard(*WELL, potassium(level), magnesium(0.8), drug("omeprazole"), *sign)
         assert bool(bars(found, **dose, level_after=1)) is not (level < 2 and bool(sign))
 
 
@@ -291,7 +291,7 @@ def test_h33_magnesium_and_potassium_go_beside_the_first_saline_when_dangerous()
         potassium(2.2),
         condition("jejunostomy"),
         condition("high output stoma"),
-        drug("paracetamol"),
+        drug("omeprazole"),
     )
     for plan in found.plans:
         order = [one.id for one in plan.steps]
@@ -438,7 +438,7 @@ def test_h20_no_dose_outside_the_domain(who, what, level) -> None:
 # H15 what is missing -------------------------------------------------------------------------------------------------
 def test_h15_removing_a_result_never_raises_a_dose() -> None:
     everything = [*WELL, magnesium(0.45), potassium(2.9), condition("high output stoma"), condition("jejunostomy"),
-                  drug("paracetamol")]  # fmt: skip
+                  drug("omeprazole")]  # fmt: skip
 
     def most(resources) -> dict[tuple[str, str], float]:
         found: dict[tuple[str, str], float] = {}

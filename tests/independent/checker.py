@@ -14,9 +14,10 @@ FALSE, UNKNOWN, TRUE = 0, 1, 2
 BILLIONTH = 1e-9
 MILLILITRE = 0.001
 MISSING = (-math.inf, math.inf)
+DISSOLVED = ("intravenous", "subcutaneous")  # the routes by which the volume of a dose counts as water
 MEASURES = ("one dose", "rate", "24 h", "48 h", "until the next level", "concentration")
 # How near earlier doses must run to count [h]: 0 is at the same moment; of a measure that is not here none counts.
-NEAR = {"rate": 0.0, "24 h": 24.0, "48 h": 48.0, "until the next level": 24.0}
+NEAR = {"one dose": 0.0, "rate": 0.0, "24 h": 24.0, "48 h": 48.0, "until the next level": 24.0}
 
 Interval = tuple[float, float]
 Fact = Callable[[str], object]
@@ -69,24 +70,27 @@ def goes_by(routes: tuple[str, ...], route: str) -> bool:
     return "all" in routes or route in routes
 
 
-def amount_of(dose: Dose, thing: str) -> float:
-    """Give how much of a thing one dose brings; the volume in which it is dissolved is water.
+def amount_of(dose: Dose, thing: str, measure: str) -> float:
+    """Give how much of a thing one dose counts with in ceilings of a measure.
 
-    A dose without a volume is taken for 1 mL in its concentration only: it brings no water.
+    A dose without a volume is taken for 1 mL in its concentration only: it adds no water. Saline that is told as
+    dissolved in a volume is both: the page adds the one to the other.
     """
-    dissolved = dose.volume if thing == "water" and dose.volume is not None else 0.0
-    return dose.brings.get(thing, 0.0) + dissolved
+    amount = dose.brings.get(thing, 0.0)
+    dissolved = thing == "water" and measure in ("24 h", "48 h") and dose.route in DISSOLVED
+    return amount + dose.volume if dissolved and dose.volume is not None else amount
 
 
 def brings(dose: Dose, thing: str) -> bool:
-    """Tell whether a line under a heading is for a dose. Nothing of a thing is taken for not bringing it."""
-    return thing == "all" or amount_of(dose, thing) > 0
+    """Tell whether a table is for a dose, ceilings apart. Nothing of a thing is taken for not bringing it."""
+    return thing == "all" or dose.brings.get(thing, 0.0) > 0
 
 
 def refuse_nothing(dose: Dose) -> None:
     """Refuse what the page excludes: a dose that takes no time or is nothing."""
-    amounts = (*dose.brings.values(), dose.volume or 0.0)
-    if not (dose.times and dose.over > 0 and max(amounts) > 0 and all(amount >= 0 for amount in amounts)):
+    amounts = (*dose.brings.values(), dose.volume or 0.0)  # a volume of nothing is no dose
+    something = any(amount > 0 for amount in dose.brings.values()) and all(amount >= 0 for amount in amounts)
+    if not (dose.times and dose.over > 0 and something):
         raise ValueError(f"every dose takes time and is more than nothing: {dose}")
 
 
@@ -105,27 +109,28 @@ def most(dose: Dose, amount: float, window: float) -> float:
 
 def at_once(dose: Dose) -> int:
     """Give the most doses that run at the same moment; one that begins where another ends does not run with it."""
-    return max(sum(time <= moment < time + dose.over - BILLIONTH for time in dose.times) for moment in dose.times)
+    lasts = dose.over - min(BILLIONTH, dose.over / 2)
+    return max(sum(time <= moment < time + lasts for time in dose.times) for moment in dose.times)
 
 
 def runs_near(before: Dose, dose: Dose, hours: float) -> bool:
     """Tell whether some dose of the one runs less than so many hours from some dose of the other; 0: at one moment."""
     gaps = (max(late - early - before.over, early - late - dose.over) for early in before.times for late in dose.times)
-    return min(gaps) < hours - BILLIONTH
+    return min(gaps) < hours - min(BILLIONTH, before.over / 2, dose.over / 2)
 
 
 def amount_measured(measure: str, dose: Dose, thing: str) -> float:
-    """Measure one dose of a plan as a ceiling asks for it."""
-    amount = amount_of(dose, thing)
+    """Measure one entry of a plan as a ceiling asks for it."""
+    amount = amount_of(dose, thing, measure)
     if measure == "one dose":
-        return amount
+        return amount * at_once(dose)
     if measure == "rate":
         return amount / dose.over * at_once(dose)
     if measure == "concentration":
         volume = MILLILITRE if dose.volume is None else dose.volume
         return amount / volume if volume > 0 else math.inf
     if measure == "until the next level" and dose.level_after > 0:
-        return amount * min(dose.level_after, len(dose.times))
+        return amount * max(min(dose.level_after, len(dose.times)), at_once(dose))
     return most(dose, amount, 48.0 if measure == "48 h" else 24.0)
 
 
@@ -266,13 +271,13 @@ class Session:
 
     def bars(self, line: Line, dose: Dose) -> bool:
         """Tell whether a ceiling bars a dose, after those taken so far."""
-        if not brings(dose, line.thing) or not goes_by(line.routes, dose.route):
+        if not amount_of(dose, line.thing, line.measure) > 0 or not goes_by(line.routes, dose.route):
             return False
         total = amount_measured(line.measure, dose, line.thing)
         for before, spared in self.taken if line.measure in NEAR else ():
-            counts = brings(before, line.thing) and goes_by(line.routes, before.route)
-            if counts and not (spared and line.measure == "rate") and runs_near(before, dose, NEAR[line.measure]):
-                # "All of such a dose counts, as if at once": its own measure in full, however little of it is near.
+            counts = goes_by(line.routes, before.route) and not (spared and line.measure in ("one dose", "rate"))
+            if counts and runs_near(before, dose, NEAR[line.measure]):
+                # The whole measure of such an entry counts, however little of it is near.
                 total += amount_measured(line.measure, before, line.thing)
         if not exceeds(total, line.number):
             return False
@@ -296,7 +301,7 @@ class Session:
         refuse_nothing(dose)
         spared = any(self.spares(line, dose) for line in self.checker.spared)
         barring = {line.name for line in self.checker.ceilings if self.bars(line, dose)}
-        # A thing without a table has no routes that it could miss; the water that dissolves a dose goes by its route.
+        # A thing without a table has no routes that it could miss; the water that dissolves a dose misses none.
         for thing, routes in self.checker.routes.items():
             if brings(dose, thing) and dose.route not in routes:
                 barring.add(f"{thing}_route")

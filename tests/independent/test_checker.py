@@ -19,14 +19,14 @@ HEALTHY: dict[str, object] = {
     "egfr": (90.0, 90.0),
     "heart_rate": (70.0, 70.0),
     "qtc_interval": (420.0, 420.0),
+    "blood_glucose": MISSING,
+    "serum_glucose": (6.0, 6.0),
     "serum_magnesium": (0.8, 0.8),
     "current(serum_magnesium)": (0.8, 0.8),
     "serum_potassium": (4.0, 4.0),
     "current(serum_potassium)": (4.0, 4.0),
-    "highest(serum_potassium)": (4.0, 4.0),
     "blood_potassium": MISSING,
     "current(blood_potassium)": MISSING,
-    "highest(blood_potassium)": MISSING,
     "serum_sodium": (140.0, 140.0),
     "systolic_pressure": (120.0, 120.0),
     "urine_volume_24h": (1.5, 1.5),
@@ -46,7 +46,6 @@ def potassium(serum: float) -> dict[str, object]:
     return {
         "serum_potassium": result,
         "current__serum_potassium": result,
-        "highest__serum_potassium": result,
         "hypokalemia": TRUE if serum < 3.5 else FALSE,
     }
 
@@ -100,12 +99,12 @@ def test_unreadable_pages() -> None:
 def test_every_dose_takes_time_and_is_something(over: float, amount: float) -> None:
     """A dose that is none is not judged."""
     with pytest.raises(ValueError, match="takes time"):
-        session().judge(dose("potassium", amount, over))
+        session().judge(dose("potassium", amount, over, volume=0.1))
 
 
 def test_potassium_by_vein_while_unknown() -> None:
     """Without a result 10 mmol an hour and nothing by vein; 20 mmol in half a litre are not too strong."""
-    unknown = dict.fromkeys(("serum_potassium", "current__serum_potassium", "highest__serum_potassium"), MISSING)
+    unknown = dict.fromkeys(("serum_potassium", "current__serum_potassium"), MISSING)
     patient = session(**unknown, hypokalemia=UNKNOWN, hyperkalemia=UNKNOWN)
     found = patient.judge(dose("potassium", 20, 1, volume=0.5))
     assert found.barred and not found.spared
@@ -149,7 +148,7 @@ def test_magnesium_in_torsades() -> None:
     assert second.barred and not second.spared
     assert second.barring == {"magnesium_rate_everyday", "magnesium_heart_block", "magnesium_level_unknown"}
     patient.take(given)
-    third = second.barring | {"magnesium_rate_label", "water_rate"}  # 64.88 mmol/h and 0.8 L/h of two
+    third = second.barring | {"magnesium_rate_label"}  # 64.88 mmol/h of two; their 0.8 L/h are no rate of water
     assert patient.judge(given).barring == third
     assert patient.judge(given._replace(times=(0.25,))).barring == second.barring  # just after them
 
@@ -160,11 +159,18 @@ def test_spared_brings_nothing_else() -> None:
     patient = session(just__torsades=TRUE, acute__fluid_overload=TRUE)
     found = patient.judge(given)
     assert found.spared and not found.barred
-    assert found.barring == {"magnesium_rate_everyday", "water_overload", "water_rate"}
+    assert found.barring == {"magnesium_rate_everyday"}
     for other in ("water", "potassium"):
         assert not patient.judge(given._replace(brings={"magnesium": 8.11, other: 0.1})).spared
+    patient.take(dose("potassium", 5, QUICK, route="oral"))
+    assert patient.judge(given).spared
     patient.take(dose("magnesium", 5, QUICK, route="oral"))
     assert not patient.judge(given).spared
+    page = PAGE.replace("| 8.2 | mmol | intravenous | `just(torsades)", "| 8.2 | L | intravenous | `just(torsades)")
+    page = page.replace("## water\n", "## fluid\n").replace("## magnesium\n", "## water\n")
+    patient = Checker(page).patient(session(just__torsades=TRUE).fact)
+    patient.take(dose("potassium", 5, 1, volume=0.5))
+    assert patient.judge(dose("water", 8, 1)).spared  # a volume is not the first of its thing
 
 
 @pytest.mark.parametrize(
@@ -241,7 +247,7 @@ def test_saline_with_heart_failure() -> None:
 
 
 def test_volumes_are_water() -> None:
-    """What dissolves a dose counts as water, with the saline; without a volume there is none."""
+    """What dissolves a dose counts in a day of water, with the saline, and in nothing else."""
     patient = session(**potassium(3.0), serum_sodium=(125.0, 125.0))
     given = dose("potassium", 20, 2, volume=0.5)
     found = patient.judge(given)
@@ -249,19 +255,27 @@ def test_volumes_are_water() -> None:
     patient.take(given)
     assert not patient.judge(dose("water", 0.5, 1, 2.0)).barred
     assert patient.judge(dose("water", 0.6, 2, 2.0)).barring == {"water_day_hyponatremia"}
-    both = Dose({"potassium": 10, "water": 0.4}, "intravenous", (4.0,), 1, 0.25, 1)  # 0.65 L in an hour
-    assert patient.judge(both).barring == {"water_rate", "water_day_hyponatremia"}
+    both = Dose({"potassium": 10, "water": 0.4}, "intravenous", (4.0,), 1, 0.25, 1)  # 0.65 L, of them 0.4 of saline
+    assert patient.judge(both).barring == {"water_day_hyponatremia"}
+    assert "water_rate" in patient.judge(both._replace(brings={"potassium": 10, "water": 0.51})).barring
+    patient = session(serum_sodium=(125.0, 125.0))
+    by_skin = dose("magnesium", 4, 1, route="subcutaneous", volume=1.001)
+    assert patient.judge(by_skin).barring == {"water_day_hyponatremia"}
+    for route in ("oral", "intramuscular"):
+        patient.take(by_skin._replace(route=route))
+    assert not patient.judge(dose("water", 1, 2)).barred
     overload = session(hyperkalemia=TRUE, acute__fluid_overload=TRUE)
-    assert overload.judge(dose("insulin", 10, 0.5, volume=0.05)).barring == {"water_overload"}
-    assert not overload.judge(dose("insulin", 10, 0.5)).barred
+    assert not overload.judge(dose("insulin", 10, 0.5, volume=0.5)).barred
+    assert overload.judge(dose("insulin", 10, 0.5, volume=0.501)).barring == {"water_day_overload"}
+    assert overload.judge(dose("water", 0.1, 0.5)).barring == {"water_overload"}
 
 
 def test_routes() -> None:
-    """What goes by no route of its thing is barred, and so is what is dissolved where water does not go."""
+    """What goes by no route of its thing is barred, but not what is dissolved where water does not go."""
     assert session(**potassium(3.0)).judge(dose("potassium", 5, 1, route="subcutaneous")).barring == {"potassium_route"}
     by_muscle = dose("magnesium", 4, 0.5, route="intramuscular")
     assert not session().judge(by_muscle).barred
-    assert session().judge(by_muscle._replace(volume=0.008)).barring == {"water_route"}
+    assert not session().judge(by_muscle._replace(volume=0.008)).barred
     nebulized = dose("salbutamol", 10, 0.25, route="inhaled")
     assert not session(hyperkalemia=TRUE).judge(nebulized).barred
     assert session(hyperkalemia=TRUE).judge(nebulized._replace(route="oral")).barring == {"salbutamol_route"}
@@ -325,6 +339,34 @@ def test_rate_of_doses_at_once() -> None:
     assert patient.judge(dose("potassium", 5, 1, 0.0, 0.5, 0.9, volume=0.125)).barring == barring
 
 
+def test_doses_at_the_same_moment_are_one() -> None:
+    """A dose that is split into several at once is the sum of them; one after the other it is not."""
+    given = dose("calcium", 3.5, 0.5)
+    patient = session()
+    assert patient.judge(given._replace(times=(0.0, 0.4))).barring == {"calcium_dose"}
+    assert not patient.judge(given._replace(times=(0.0, 0.5))).barring
+    patient.take(given)
+    assert patient.judge(given).barring == {"calcium_dose"}
+    assert not patient.judge(given._replace(times=(0.5,))).barring
+    assert not patient.judge(given._replace(brings={"calcium": 3.4}, times=(0.4,))).barring
+    assert not patient.judge(given._replace(brings={"calcium": 6.9}, route="oral")).barring  # another line
+    both = dose("potassium", 15, 0.5, 0.0, 0.4, 8.0, route="oral")._replace(level_after=1)
+    kidney = session(**potassium(3.0), egfr=MISSING)
+    assert kidney.judge(both).barring == {"potassium_level_kidney"}  # 30 mmol before any level
+    assert not kidney.judge(both._replace(times=(0.0, 0.5, 8.0))).barring
+
+
+def test_spared_dose_is_no_part_of_one_dose() -> None:
+    """A spared dose does not count in one dose of a later one, but one that is not spared does."""
+    page = PAGE.replace("| rate | 36.6 | mmol/h |", "| one dose | 10 | mmol |")
+    assert page != PAGE
+    given = dose("magnesium", 6, 0.25)
+    for torsades, barred in ((TRUE, False), (FALSE, True)):
+        patient = Checker(page).patient(session(just__torsades=torsades).fact)
+        patient.take(given)
+        assert ("magnesium_rate_label" in patient.judge(given).barring) is barred
+
+
 def test_sure_ceiling() -> None:
     """Calcium over half an hour only where digitalis is sure; over five minutes elsewhere."""
     given = dose("calcium", 6.8, 1 / 12)  # 81.6 mmol/h
@@ -334,6 +376,20 @@ def test_sure_ceiling() -> None:
     assert not session(taking__digitalis=TRUE).judge(dose("calcium", 6.8, 0.5)).barred
     assert session().judge(dose("calcium", 6.9, 1 / 12)).barring == {"calcium_rate"}  # 82.8 mmol/h
     assert not session(just__cardiac_arrest=TRUE).judge(dose("calcium", 6.9, 1 / 12)).barring
+
+
+@pytest.mark.parametrize(
+    ("blood", "barring", "asking"),
+    [
+        (MISSING, set[str](), set[str]()),  # unknown, which passes
+        ((5.0, 5.0), set[str](), set[str]()),
+        ((3.9, 3.9), {"insulin_low_glucose"}, set[str]()),
+    ],
+)
+def test_insulin_and_glucose(blood: object, barring: set[str], asking: set[str]) -> None:
+    """A comparison with what is missing is unknown, and so is an or of it with what is false."""
+    found = session(hyperkalemia=TRUE, blood_glucose=blood).judge(dose("insulin", 10, 0.5, volume=0.05))
+    assert found.barring == barring and found.asking == asking
 
 
 def test_level_and_kidney_of_potassium() -> None:

@@ -16,6 +16,7 @@ import msgspec
 from carnallite.errors import ScenarioError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from carnallite.errors import CarnalliteError
@@ -310,13 +311,13 @@ def known_keys(path: str) -> list[str]:
     return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
-def line_of(text: str, path: str) -> int:
+def line_of(text: str, path: str, tables: Collection[str] = ()) -> int:
     """Return the line on which a key of a scenario stands; that of its table if the key is not there.
 
     >>> line_of('title = "a"\\n[[dose]]\\nwhat = "b"\\n[[dose]]\\nwhat = "c"', "dose[1].what")
     5
     """
-    table, number, key = _split(path)
+    table, number, key = _split(path, tables)
     keys = [key, key.partition(".")[0]] if "." in key else [key] if key else []
     lines = text.splitlines()
     first, last = _extent(lines, table, number)
@@ -342,9 +343,9 @@ def _extent(lines: list[str], table: str, number: int) -> tuple[int, int]:
     return (0, len(lines)) if inline is None else (inline + 1, inline + 1)
 
 
-def _split(path: str) -> tuple[str, int, str]:
+def _split(path: str, tables: Collection[str]) -> tuple[str, int, str]:
     """Return table, number and key of a path such as ``dose[1].what``."""
     found = re.fullmatch(r"(\w+)(?:\[(\d+)\])?(?:\.(.+))?", path)
-    if not found or (found[1] not in _PARTS and found[1] != "own"):
+    if not found or found[1] not in {*_PARTS, "own", *tables}:
         return "", 0, path.partition("[")[0]
     return found[1], int(found[2] or 0), (found[3] or "").partition("[")[0]

@@ -1,6 +1,6 @@
 """Plans: what to do, in which order, when to look again, what is blocked and why, and what each plan brings."""
 
-from carnallite.plan.advise import advise
+from carnallite.plan.advise import advise, foretell
 from carnallite.plan.safety import Guard, tables
 from carnallite.plan.values import (
     Advice,
@@ -30,5 +30,6 @@ __all__ = [
     "PlannedStep",
     "Watch",
     "advise",
+    "foretell",
     "tables",
 ]

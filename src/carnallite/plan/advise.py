@@ -8,12 +8,13 @@ import numpy as np
 
 from carnallite.assessment import examine
 from carnallite.knowledge import knowledge
-from carnallite.plan.forecast import as_now, forecast, none, option
+from carnallite.plan.forecast import DAYS, as_now, forecast, none, option
 from carnallite.plan.numbers import numbers
 from carnallite.plan.propose import OFFERED, chosen_of, drafts, is_offered, is_possible
 from carnallite.plan.safety import tables
 from carnallite.plan.values import Advice
 from carnallite.plan.words import plan_of
+from carnallite.plan.written import checked, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,37 @@ def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits:
     return Advice(**{**parts, "plans": plans, "forecast": _foretold(examined, found, plans)})
 
 
+def foretell(
+    reading: Reading, plans: Sequence[Path], *, days: int = DAYS, version: str = "", limits: Path | None = None
+) -> Advice:
+    """Return the answer for one patient with plans written by hand in place of those that would be proposed.
+
+    Raises
+    ------
+    PlanError
+        A plan cannot be understood; names the line and the remedy.
+    """
+    written = [read(path) for path in plans]
+    examined = examine(reading, version=version, depth="fit")
+    table = tables(limits)
+    checks = [checked(one, examined.columns, path.stem, table) for one, path in zip(written, plans, strict=True)]
+    parts = {field: getattr(examined.assessment, field) for field in examined.assessment.__struct_fields__}
+    foretold = _none_of(examined)
+    if foretold is None and examined.fit is not None:
+        fit = examined.fit
+        options = [as_now(fit), *(option(one.plan.id, one.done, fit) for one in checks)]
+        foretold = forecast(fit, options, examined.columns.people[0], examined.assessment.index, days)
+    return Advice(**{**parts, "plans": tuple(one.plan for one in checks), "forecast": foretold})
+
+
+def _none_of(examined: Examined) -> Forecast | None:
+    """Return why nothing can be foretold; none if something can."""
+    fit, told = examined.fit, examined.assessment.fit
+    if fit is None or told is None:
+        return none("No virtual patients were fitted to this record.")
+    return None if told.holds else none(told.words)
+
+
 def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
     """Return the drafts that make sense for the one patient of some columns: at most four, then what is blocked."""
     likely = {id: np.array([True]) for id in probable}
@@ -78,11 +110,9 @@ def _foretold(examined: Examined, found: Sequence[Draft], plans: Sequence[Plan])
     """Return what the plans bring; none where nothing was fitted and no plan is offered."""
     if not any(plan.possible for plan in plans):
         return None
-    fit, told = examined.fit, examined.assessment.fit
-    if fit is None or told is None:
-        return none("No virtual patients were fitted to this record.")
-    if not told.holds:
-        return none(told.words)
+    why_not, fit = _none_of(examined), examined.fit
+    if why_not is not None or fit is None:
+        return why_not
     options = [as_now(fit)]
     for draft, plan in zip(found, plans, strict=True):
         if not plan.possible:

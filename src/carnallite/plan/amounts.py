@@ -98,14 +98,21 @@ def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "d
     PlanError
         The thing, amount, route or times cannot be read.
     """
+    key = "what"
     try:
         item = substance.find(dose.what)
+        key = "amount"
         amount, by_weight = substance.read_amount(dose.amount, item)
-        times = tuple(Span(0.0, HORIZON, 0.0).doses(dose, where))
-        over = hours(dose.over, f"{where}.over") if dose.over else conventions().get(dose.route, 0.0)
+        key = "volume"
         litres = substance.read_amount(volume, substance.find("water"))[0] if volume else None
-    except (UnknownIdError, UnitError, ScenarioError) as error:
-        raise PlanError(f"{where}", f"{error.where} {error.what}", error.do) from None
+        key = "over"
+        over = hours(dose.over, where) if dose.over else conventions().get(dose.route, 0.0)
+        key = "every"
+        times = tuple(Span(0.0, HORIZON, 0.0).doses(dose, where))
+    except (UnknownIdError, UnitError) as error:
+        raise PlanError(f"{where}.{key}", f"{error.where} {error.what}", error.do) from None
+    except ScenarioError as error:
+        raise PlanError(f"{where}.{key}", error.what, error.do) from None
     if by_weight:
         raise PlanError(f"{where}.amount", f"'{dose.amount}' is for each kilogram.", "Write it for this patient.")
     if amount <= 0 or over <= 0:

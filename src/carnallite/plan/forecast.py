@@ -54,7 +54,7 @@ class Option(NamedTuple):
     ended: tuple[str, ...]
 
 
-def option(id: str, done: Done, fit: Fit, replaces: Sequence[str]) -> Option:
+def option(id: str, done: Done, fit: Fit, replaces: Sequence[str] = ()) -> Option:
     """Return what a plan does to the body. What it gives anew is given in place of what the record lists."""
     kept = tuple(one for one in going_on(fit) if not set(replaces) & set(given(one).what))
     doses = tuple(dose_of(one) for _, one in done if one is not None and one.what)
@@ -73,11 +73,12 @@ def as_now(fit: Fit) -> Option:
     return Option(AS_NOW, going_on(fit), (), ())
 
 
-def forecast(fit: Fit, options: Sequence[Option], facts: Facts, index: datetime) -> Forecast:
-    """Return what each option brings in the members that fit a patient."""
-    outlooks = tuple(_outlook(fit, one, facts, index) for one in options)
+def forecast(fit: Fit, options: Sequence[Option], facts: Facts, index: datetime, days: int = DAYS) -> Forecast:
+    """Return what each option brings in the members that fit a patient, for so many days."""
+    hours = [hour for hour in HOURS if hour <= days * 24]
+    outlooks = tuple(_outlook(fit, one, facts, index, hours) for one in options)
     return Forecast(
-        days=DAYS, members=len(fit.members.number), outlooks=outlooks, assumptions=_ASSUMED,
+        days=days, members=len(fit.members.number), outlooks=outlooks, assumptions=_ASSUMED,
         warnings=tuple(fit.history.notes),
     )  # fmt: skip
 
@@ -94,11 +95,11 @@ def none(why: str) -> Forecast:
     return Forecast(days=DAYS, members=0, outlooks=(), why_not=why)
 
 
-def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime) -> Outlook:
+def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime, hours: Sequence[int]) -> Outlook:
     ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
     names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *ways)))
     later = Later(doses=one.doses, treatments=one.treatments, ended=one.ended, clock=f"{index:%H:%M}")
-    course = onward(fit, names, HOURS, later)
+    course = onward(fit, names, hours, later)
     alive = ~course.ended_early
     shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
     limits = {test: _limits(test, facts) for test in ("serum_magnesium", "serum_potassium")}

@@ -78,6 +78,7 @@ class PlannedStep(Value, frozen=True):
     acts: str = ""
     cautions: tuple[Objection, ...] = ()
     held_back: tuple[Objection, ...] = ()  # why it is not a larger regimen
+    beyond: tuple[Objection, ...] = ()  # everyday limits that a plan written by hand exceeds
     ask_first: tuple[str, ...] = ()
     watch: tuple[Watch, ...] = ()
     stop: tuple[str, ...] = ()

@@ -140,7 +140,7 @@ def dosing_of(regimen: Regimen) -> Dosing:
     amount, _ = substance.read_amount(regimen.amount, item)
     over = hours(regimen.over, "over") if regimen.over else None
     per_hour = amount / over if over else None
-    name = regimen.what
+    name = _full(regimen.what)
     volume = substance.read_amount(regimen.volume, substance.find("water"))[0] if regimen.volume else None
     return Dosing(
         what=name, amount=amount, unit=item.basis, equivalents=tuple(_equivalents(regimen.what, amount)),
@@ -149,6 +149,17 @@ def dosing_of(regimen: Regimen) -> Dosing:
         per_h=tuple(_equivalents(regimen.what, per_hour)) if per_hour else (),
         volume_l=volume, concentration=float(f"{amount / volume:.4g}") if volume else None,
     )  # fmt: skip
+
+
+def _full(what: str) -> str:
+    """Return the full name of what is given: no formula and no abbreviation.
+
+    >>> _full("KCl"), _full("magnesium citrate")
+    ('potassium chloride', 'magnesium citrate')
+    """
+    item = substance.find(what)
+    short = [one for one in item.names if one != one.lower()]  # formulas have capitals
+    return item.names[0] if what in short else what
 
 
 def _equivalents(what: str, amount: float) -> Iterable[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from carnallite import __version__
-from carnallite.errors import CarnalliteError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
+from carnallite.errors import CarnalliteError, PlanError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +21,13 @@ _DEPTH = "what it rests on: cited findings, a library of virtual patients, some 
 _BESIDE = Path()  # `--plot` without a name: that of the scenario, in the folder where we are
 FIRST_YEAR, LAST_YEAR = 1700, 9000
 
+MOST_PLANS = 4
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
 
-  carnallite assess RECORD           causes, what is unsafe, what to measure next
+  carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
   carnallite assess RECORD --html F  the same as a report with a figure
   carnallite assess RECORD --json    the same for programs
+  carnallite forecast RECORD --plan P.toml   what plans of your own would bring this patient
   carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
   carnallite validate                how near the body comes to published observations
   carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
@@ -66,7 +68,7 @@ def _say_why(error: CarnalliteError) -> int:
     match error:
         case RecordRefused():
             return _say(f"refused: {error}", REFUSED)
-        case UnknownIdError() | ScenarioError():
+        case UnknownIdError() | ScenarioError() | PlanError():
             return _say(str(error), USAGE)
     return _say(f"failed: {error}", FAILED)
 
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
     assess.set_defaults(run=_assess)
+    _add_forecast(commands.add_parser("forecast", help="what plans of yours would bring this patient"))
     _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
     _add_validate(commands.add_parser("validate", help="the body against published observations"))
     _add_library(commands.add_parser("library", help="the virtual patients that stand for a patient"))
@@ -114,6 +117,21 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_forecast(forecast: argparse.ArgumentParser) -> None:
+    forecast.add_argument("record", metavar="RECORD", help="as of assess")
+    forecast.add_argument("--plan", metavar="PLAN.toml", type=Path, nargs="+", required=True, help="one to four")
+    forecast.add_argument("--days", metavar="N", type=int, choices=range(2, 31), default=30, help="2 to 30; 30")
+    forecast.add_argument("--format", choices=["fhir", "csv", "omop", "mimic", "eicu"], help="found out if not given")
+    forecast.add_argument("--patient", "--person", metavar="N", help="key, or #2 for the second")
+    forecast.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else the latest in it")
+    forecast.add_argument("--units", choices=["si", "us"], default="si", help="mmol/L or mg/dL")
+    forecast.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
+    forecast.add_argument("--json", action="store_true", help="print JSON")
+    forecast.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw a figure")
+    forecast.add_argument("--force", action="store_true", help="overwrite the figure")
+    forecast.set_defaults(run=_forecast)
 
 
 def _add_simulate(simulate: argparse.ArgumentParser) -> None:
@@ -202,6 +220,38 @@ def _assess(options: argparse.Namespace) -> int:
     if options.unread:
         for line in reading.timeline.unread:
             sys.stdout.write(f"not read: {line.where}  {line.code}\n")
+    return OK
+
+
+def _forecast(options: argparse.Namespace) -> int:
+    from carnallite.plan import foretell  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.record import read_record  # noqa: PLC0415
+
+    if options.plot and options.plot.exists() and not options.force:
+        return _say(f"{options.plot} exists. Give --force to overwrite it.", USAGE)
+    if len(options.plan) > MOST_PLANS or len({path.stem for path in options.plan}) < len(options.plan):
+        return _say(f"give at most {MOST_PLANS} plans, each with a name of its own.", USAGE)
+    reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now)
+    answer = foretell(reading, options.plan, days=options.days, version=__version__, limits=options.limits)
+    if options.plot:
+        from carnallite.surfaces.outlook import figure  # noqa: PLC0415
+
+        drawn = figure(answer, reading.timeline, units=options.units)
+        if drawn:
+            options.plot.write_text(drawn, "utf-8")
+            sys.stderr.write(f"figure: {options.plot}\n")
+    if options.json:
+        import msgspec  # noqa: PLC0415
+
+        told = {"plans": answer.plans, "forecast": answer.forecast, "provenance": answer.provenance}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+        return OK
+    from carnallite.surfaces.terminal import render_plans  # noqa: PLC0415
+
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(render_plans(answer, units=options.units, width=width, color=color, ascii_only=ascii_only))
     return OK
 
 

@@ -37,7 +37,7 @@ PHASES = {
 }  # fmt: skip
 AS_NOW = "as_now"
 IONS = ("serum_magnesium", "serum_potassium")
-TOLD = (1, 7, 30)  # [d] of which the table tells
+TOLD = (1, 7)  # [d] of which the table tells, beside the last
 LETTERS = "ABCD"
 _ASSUMED = "our judgement, no source"
 
@@ -148,14 +148,23 @@ def table(advice: Advice, units: words.Units) -> tuple[Line, ...]:
     if advice.forecast is None:
         return ()
     title = {plan.id: f"{letter} {plan.name}" for letter, plan in lettered(advice)}
-    return tuple(_line(one, title.get(one.plan, "As now, nothing changed"), units) for one in advice.forecast.outlooks)
+    days = days_of(advice)
+    return tuple(
+        _line(one, title.get(one.plan, "As now, nothing changed"), days, units) for one in advice.forecast.outlooks
+    )
 
 
-def _line(one: Outlook, name: str, units: words.Units) -> Line:
+def days_of(advice: Advice) -> tuple[int, ...]:
+    """Return the days of which the table tells."""
+    last = advice.forecast.days if advice.forecast is not None else 0
+    return (*(day for day in TOLD if day < last), last)
+
+
+def _line(one: Outlook, name: str, days: Sequence[int], units: words.Units) -> Line:
     course = {each.quantity: each for each in one.courses}
     return Line(
         name=name,
-        levels=tuple(tuple(level(course[ion], one.hours, 24 * day, units) for day in TOLD) for ion in IONS),
+        levels=tuple(tuple(level(course[ion], one.hours, 24 * day, units) for day in days) for ion in IONS),
         in_range=tuple(words.percent(one.in_range[ion]) for ion in IONS),
         risks=tuple(words.percent(each[ion]) for each in (one.too_high, one.still_low) for ion in IONS),
         kept=f"{one.retained.value:.0f} ({one.retained.low:.0f} to {one.retained.high:.0f})",
@@ -163,19 +172,19 @@ def _line(one: Outlook, name: str, units: words.Units) -> Line:
     )
 
 
-def compared(lines: Sequence[Line], units: words.Units) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def compared(lines: Sequence[Line], days: Sequence[int], units: words.Units) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the same with a row for each thing and a column for each plan."""
     rows: list[tuple[str, tuple[str, ...]]] = []
     for place, (ion, name) in enumerate(zip(IONS, ("Mg", "K"), strict=True)):
         unit = printed(ion, units).unit
         rows += [
             (f"{name} on day {day} [{unit}]", tuple(one.levels[place][which] for one in lines))
-            for which, day in enumerate(TOLD)
+            for which, day in enumerate(days)
         ]
         rows.append((f"{name} in range, share of the time", tuple(one.in_range[place] for one in lines)))
         rows.append((f"{name} ever {dangerous(ion, units)}", tuple(one.risks[place] for one in lines)))
-        rows.append((f"{name} low on day {TOLD[-1]}", tuple(one.risks[place + 2] for one in lines)))
-    rows.append((f"Mg kept in the body by day {TOLD[-1]} [mmol]", tuple(one.kept for one in lines)))
+        rows.append((f"{name} low on day {days[-1]}", tuple(one.risks[place + 2] for one in lines)))
+    rows.append((f"Mg kept in the body by day {days[-1]} [mmol]", tuple(one.kept for one in lines)))
     rows.append(("Next sample in", tuple(one.look for one in lines)))
     return tuple(rows)
 
@@ -290,7 +299,7 @@ def cautions(step: PlannedStep) -> list[Objection]:
 
 def looked(watch: Watch) -> str:
     """Return what to look at, when and why."""
-    return f"{watch.what}, {watch.when}.{f' {watch.why}' if watch.why else ''}"
+    return f"{', '.join(filter(None, (watch.what, watch.when)))}.{f' {watch.why}' if watch.why else ''}"
 
 
 # on a terminal ------------------------------------------------------------------------------------------------------
@@ -308,7 +317,7 @@ def write(page: Page, advice: Advice, tell: Callable[[str], str], units: words.U
         else:
             page.write(f"{letter}  {plan.name}", indent=1, hang=4, style="strong")
             page.write(plan.about, indent=4)
-        if plan.replaces:
+        if plan.replaces and plan.possible:
             page.write(f"In place of the {' and '.join(plan.replaces)} that the record lists now.", indent=4)
         for number, step in enumerate(plan.steps, 1):
             key = (step.id, step.regimen)
@@ -339,6 +348,8 @@ def _step(page: Page, number: int, step: PlannedStep, tell: Callable[[str], str]
         page.write(f"At the same time as: {_steps(step.beside)}.", indent=6, hang=8)
     for one in step.held_back:
         page.write(f"Not more: {objection(one)}", indent=6, hang=8)
+    for one in step.beyond:
+        page.write(f"! BEYOND AN EVERYDAY LIMIT: {objection(one)}", indent=6, hang=8, style="unsafe")
     if step.ask_first:
         page.write(f"First: {names(step.ask_first)}.", indent=6, hang=8)
     for one in cautions(step):
@@ -370,20 +381,20 @@ def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
     if told.why_not:
         page.write(f"No forecast: {told.why_not}", indent=2)
         return
-    ion_names = ("Mg", "K")
+    ion_names, days = ("Mg", "K"), days_of(advice)
     for line in table(advice, units):
         page.write(line.name, indent=2, style="strong")
         for place, ion in enumerate(IONS):
             unit = printed(ion, units).unit
-            days = "; ".join(f"day {day} {text}" for day, text in zip(TOLD, line.levels[place], strict=True))
+            levels = "; ".join(f"day {day} {text}" for day, text in zip(days, line.levels[place], strict=True))
             page.write(
-                f"{ion_names[place]} [{unit}]: {days}; in range {line.in_range[place]} of the time", indent=4, hang=8
+                f"{ion_names[place]} [{unit}]: {levels}; in range {line.in_range[place]} of the time", indent=4, hang=8
             )
         risks = ", ".join(
             f"{name} {dangerous(ion, units)} {risk}"
             for name, ion, risk in zip(ion_names, IONS, line.risks[:2], strict=True)
         )
-        still = f"Low on day {TOLD[-1]}: Mg {line.risks[2]}, K {line.risks[3]}"
+        still = f"Low on day {days[-1]}: Mg {line.risks[2]}, K {line.risks[3]}"
         page.write(f"Ever {risks}. {still}. Next sample: in {line.look}.", indent=4, hang=8)
     page.write(f"Middle and range of 90 % of {told.members} virtual patients who fit. {' '.join(told.assumptions)}",
                indent=2, style="faint")  # fmt: skip

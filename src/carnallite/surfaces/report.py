@@ -61,7 +61,7 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
         "plans": plans.shown(assessment, page.tell),
         "no_forecast": told.why_not if told is not None else "",
         "outlooks": lines,
-        "outlook_rows": plans.compared(lines, units),
+        "outlook_rows": plans.compared(lines, plans.days_of(assessment), units),
         "outlook_members": told.members if told is not None else 0,
         "outlook_figure": Markup(outlook.figure(assessment, timeline, units=units)),  # noqa: S704  (escaped there)
         "outlook_assumptions": " ".join(told.assumptions) if told is not None else "",

@@ -79,6 +79,18 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     return "\n".join(page.lines) + "\n"
 
 
+def render_plans(advice: Advice, *, units: words.Units, width: int, color: bool, ascii_only: bool = False) -> str:
+    """Return plans alone, with what is urgent before them."""
+    page = Page(width, color=color, ascii_only=ascii_only)
+    tell = words.speaker(advice, units)
+    _alerts(page, "EMERGENCY", "emergency", advice.emergencies, tell)
+    page.gap()
+    page.write(words.headline(advice, units), style="strong")
+    plans.write(page, advice, tell, units)
+    _foot(page, advice)
+    return "\n".join(page.lines) + "\n"
+
+
 def _alerts(page: Page, label: str, style: str, alerts: Iterable[Alert], tell: Callable[[str], str]) -> None:
     for alert in alerts:
         page.gap()
