@@ -7,7 +7,6 @@ simulated to the times of the later results with the doses that the record gives
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,20 +18,17 @@ from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, hours_between, kn
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted
 from carnallite.assessment.cloud.history import LENGTH, history_of
-from carnallite.assessment.cloud.judge import SEED, Cloud, judge
-from carnallite.assessment.cloud.members import NONE, causes
+from carnallite.assessment.cloud.judge import Cloud, judge
+from carnallite.assessment.cloud.onward import Later, onward
 from carnallite.assessment.cloud.people import anybody
-from carnallite.assessment.cloud.shown import CLOSE, part, staged
-from carnallite.assessment.cloud.weigh import disputed, numbers
+from carnallite.assessment.cloud.weigh import numbers
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
 from carnallite.assessment.panel import panel
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import population
-from carnallite.physiology.body import People
 from carnallite.physiology.convention import conventions
-from carnallite.physiology.scenario import Dose, Sampling, Scenario
-from carnallite.physiology.simulate import run
+from carnallite.physiology.scenario import Dose
 from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
@@ -177,7 +173,7 @@ def _cut(stay: Stay, timeline: Timeline, moment: datetime) -> Cut:
     last = max(one.hours for one in held)
     doses = tuple(later_doses(stay, moment, last))
     try:
-        shown = onward(fit, doses, [one.hours for one in held])
+        shown = shown_later(fit, doses, [one.hours for one in held])
     except CarnalliteError as error:
         return Cut(msgspec.structs.replace(look, why_not=f"{type(error).__name__} was raised"), len(doses), ())
     return Cut(look, len(doses), tuple(_foretold(fit, one, shown[one.test][:, row]) for row, one in enumerate(held)))
@@ -207,28 +203,14 @@ def _rounded(values: Numbers) -> tuple[float, ...]:
 
 
 # from the cut on ----------------------------------------------------------------------------------------------------
-def onward(fit: Fit, doses: Sequence[Dose], hours: Sequence[float]) -> dict[str, Numbers]:
+def shown_later(fit: Fit, doses: Sequence[Dose], hours: Sequence[float]) -> dict[str, Numbers]:
     """Return what members show [member, time] so many hours after the index, by test.
 
     Causes go on, but for drugs that were stopped; of doses only these are given.
     """
-    times = np.unique([0.0, *hours])
-    scenario = Scenario(
-        title="Onward", length=f"{times[-1]:.6f} h", person=fit.history.scenario.person, own=disputed(),
-        dose=tuple(doses), sampling=Sampling(at=tuple(f"{time:.6f} h" for time in times)),
-    )  # fmt: skip
-    forms = np.unique(fit.members.form[fit.members.form != NONE]).tolist()
-    given = staged(scenario, fit.members, [part(fit.members, row) for row in forms if _goes_on(fit, row)], seed=SEED)
-    given = replace(given, people=People(given.people.constants, fit.people.states))
-    course = run(given, population.needed(TESTS), rtol=CLOSE)
-    at = np.searchsorted(times, hours)
+    course = onward(fit, population.needed(TESTS), hours, Later(doses=tuple(doses)))
+    at = np.searchsorted(course.time, np.asarray(hours) - 1e-9)
     return {name: values[:, at] for name, values in population.columns(course, TESTS).items()}
-
-
-def _goes_on(fit: Fit, row: int) -> bool:
-    acting = fit.members.acting()
-    cause = causes()[acting[fit.members.form == row][0]]
-    return fit.history.windows.get(cause, (0.0, np.inf))[1] > LENGTH
 
 
 def later_doses(stay: Stay, moment: datetime, hours: float) -> Iterator[Dose]:
