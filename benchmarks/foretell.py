@@ -209,7 +209,7 @@ def shown_later(fit: Fit, doses: Sequence[Dose], hours: Sequence[float]) -> dict
     Causes go on, but for drugs that were stopped; of doses only these are given.
     """
     course = onward(fit, population.needed(TESTS), hours, Later(doses=tuple(doses)))
-    at = np.searchsorted(course.time, np.asarray(hours) - 1e-9)
+    at = np.abs(course.time[:, None] - np.asarray(hours)).argmin(axis=0)
     return {name: values[:, at] for name, values in population.columns(course, TESTS).items()}
 
 

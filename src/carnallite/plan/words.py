@@ -193,7 +193,7 @@ def _times(regimen: Regimen) -> str:
     """Return how often a dose is given, in words.
 
     >>> from carnallite.knowledge import knowledge
-    >>> _times(knowledge().steps["magnesium_by_vein"].regimens[0])
+    >>> _times(knowledge().steps["magnesium_now"].regimens[0])
     '3 times, every 12 h'
     """
     if regimen.daily:

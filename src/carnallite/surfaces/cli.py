@@ -25,8 +25,7 @@ MOST_PLANS = 4
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
 
   carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
-  carnallite assess RECORD --html F  the same as a report with a figure
-  carnallite assess RECORD --json    the same for programs
+  carnallite assess RECORD --html F  the same as a report with figures; --json for programs
   carnallite forecast RECORD --plan P.toml   what plans of your own would bring this patient
   carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
   carnallite validate                how near the body comes to published observations
