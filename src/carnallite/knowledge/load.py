@@ -281,6 +281,9 @@ def find_all(id: str) -> list[tuple[str, Any]]:
     place = name.upper()
     found += [("statements", one) for one in known.statements.values() if place in (one.id, *one.also_at)]
     found += [("analytes", analytes()[name])] if name in analytes() else []
+    for table in known.safety.values():
+        found += [("limits", one) for one in table.ceilings if one.id == name]
+        found += [("limits", one) for one in table.contraindications if one.id == name]
     if not found and name in ingredients(known):
         found = [("drugs", ingredients(known)[name][0])]
     return [pair for pair in found if wanted in {"", pair[0]}]

@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
     assess.add_argument("--json", action="store_true", help="print JSON")
     assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
+    assess.add_argument("--note", action="store_true", help="print a text of at most 600 characters for the chart")
     assess.add_argument("--force", action="store_true", help="overwrite the report")
     assess.add_argument("--depth", choices=["findings", "library", "cloud", "fit"], default="fit", help=_DEPTH)
     assess.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
@@ -208,6 +209,11 @@ def _assess(options: argparse.Namespace) -> int:
         import msgspec  # noqa: PLC0415
 
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=1).decode() + "\n")
+        return OK
+    if options.note:
+        from carnallite.surfaces.note import note  # noqa: PLC0415
+
+        sys.stdout.write(note(answer, units) + "\n")
         return OK
     from carnallite.surfaces.terminal import render  # noqa: PLC0415
 

@@ -33,6 +33,10 @@ _SINGULAR = {
     "rules": "rule",
     "investigations": "test",
     "conditions": "condition",
+    "steps": "step of plans",
+    "strategies": "plan in outline",
+    "safety": "table of limits",
+    "limits": "line of the table of limits",
     "references": "reference",
     "analytes": "analyte",
 }
@@ -52,7 +56,7 @@ def listed() -> str:
     known = knowledge()
     lines = []
     for kind in _SINGULAR:
-        if kind == "analytes":
+        if kind in {"analytes", "limits"}:
             continue
         lines += [
             f"{kind}:",
