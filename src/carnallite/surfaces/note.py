@@ -50,7 +50,7 @@ def _sentences(advice: Advice, units: words.Units) -> Iterator[str]:
             yield _plan(plan)
             first = dict.fromkeys(test for step in plan.steps for test in step.ask_first)
             if first:
-                yield f"First measure: {names(first)}."
+                yield f"Measure now: {names(first)}."
             if plan.next_look_h:
                 yield f"Look again in {duration(plan.next_look_h)}."
     for alert in advice.unsafe:

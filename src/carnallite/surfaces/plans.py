@@ -212,6 +212,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     phase: str
     told_in: str
     dose: str
+    how: str
     standing: str
     do: str
     why: str
@@ -285,7 +286,7 @@ def noted(note: PlanNote) -> str:
 def _shown(step: PlannedStep, told_in: str, tell: Callable[[str], str]) -> ShownStep:
     return ShownStep(
         name=step.name, phase=PHASES[step.phase], told_in=told_in,
-        dose=f"{dose_text(step.dosing)}." if step.dosing else "", standing=standing(step), do=step.do,
+        dose=f"{dose_text(step.dosing)}." if step.dosing else "", how=step.regimen, standing=standing(step), do=step.do,
         why=reasons(step, tell), beside=_steps(step.beside), first=names(step.ask_first), indications=step.indications,
         held=tuple(map(objection, step.held_back)), cautions=tuple(map(objection, cautions(step))),
         looks=tuple(looked(one) for one in step.watch), stop=step.stop, alternatives=step.alternatives,
@@ -338,6 +339,8 @@ def _step(page: Page, number: int, step: PlannedStep, tell: Callable[[str], str]
     if step.dosing is not None:
         worth = f" [{standing(step)}]" if standing(step) else ""
         page.write(f"Dose: {dose_text(step.dosing)}.{worth}", indent=6, hang=12)
+    if step.regimen:
+        page.write(f"How: {step.regimen}.", indent=6, hang=11)
     page.write(step.do, indent=6)
     why = reasons(step, tell)
     if why:
@@ -351,7 +354,7 @@ def _step(page: Page, number: int, step: PlannedStep, tell: Callable[[str], str]
     for one in step.beyond:
         page.write(f"! BEYOND AN EVERYDAY LIMIT: {objection(one)}", indent=6, hang=8, style="unsafe")
     if step.ask_first:
-        page.write(f"First: {names(step.ask_first)}.", indent=6, hang=8)
+        page.write(f"Measure now: {names(step.ask_first)}.", indent=6, hang=8)
     for one in cautions(step):
         page.write(f"! {objection(one)}", indent=6, hang=8)
     for look in step.watch:
