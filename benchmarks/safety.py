@@ -25,7 +25,7 @@ from carnallite.knowledge import knowledge
 from carnallite.physiology.substance import substances
 from carnallite.plan.amounts import Given
 from carnallite.plan.propose import amounts, drafts
-from carnallite.plan.safety import Guard
+from carnallite.plan.safety import Guard, only_asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,7 +154,7 @@ def beside(seed: int, count: int, said: Callable[[str], object] = print) -> tupl
                     mine = {
                         line.limit.id for line in verdict.lines
                         if line.holds[row] and line.limit.grade != "caution"
-                        and not (getattr(line.limit, "unknown", "bars") == "asks" and line.unknown[row])
+                        and not (only_asks(line.limit) and line.unknown[row])
                     }  # fmt: skip
                     same = (
                         bool(verdict.barred[row]) == second.barred

@@ -13,7 +13,7 @@ from carnallite.physiology.scenario import Dose
 from carnallite.physiology.substance import find, mmol_per_gram, read_amount
 from carnallite.plan.amounts import given as brought
 from carnallite.plan.propose import amounts, in_order
-from carnallite.plan.safety import Guard
+from carnallite.plan.safety import Guard, only_asks
 from carnallite.plan.words import dosing_of
 from carnallite.surfaces import words
 from carnallite.surfaces.plans import dose_text
@@ -43,7 +43,10 @@ def bars(found: Guard, **dose) -> set[str]:
     volume = dose.pop("volume", "")
     level_after = dose.pop("level_after", 0)
     verdict = found.judge(brought(Dose(**dose), volume=volume, level_after=level_after))
-    stopping = {line.limit.id for line in verdict.lines if line.holds[0] and line.limit.grade != "caution"}
+    stopping = {
+        line.limit.id for line in verdict.lines
+        if line.holds[0] and line.limit.grade != "caution" and not (only_asks(line.limit) and line.unknown[0])
+    }  # fmt: skip
     return stopping if verdict.barred[0] else set()
 
 

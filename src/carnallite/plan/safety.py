@@ -14,7 +14,7 @@ import numpy as np
 from carnallite import datafile
 from carnallite.assessment import ABSENT, PRESENT, UNKNOWN, evaluate
 from carnallite.errors import DataFileError
-from carnallite.knowledge import Contraindication, Safety, knowledge
+from carnallite.knowledge import Ceiling, Contraindication, Safety, knowledge
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import CARRIER
 from carnallite.plan.values import Objection
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carnallite.assessment import Columns
-    from carnallite.knowledge import Ceiling
     from carnallite.plan.amounts import Given
 
     Mask = NDArray[np.bool_]
@@ -110,7 +109,7 @@ class Guard:
         lines = list(self._lines(dose))
         barred = np.zeros(self.columns.size, bool)
         for line in lines:
-            if line.limit.grade in stops and not _only_asks(line.limit):
+            if line.limit.grade in stops and not only_asks(line.limit):
                 barred |= line.holds
             elif line.limit.grade in stops:
                 barred |= line.holds & ~line.unknown
@@ -172,10 +171,10 @@ class Guard:
             over = self._before(thing, ceiling, dose) + size > ceiling.at_most * (1 + ROUNDING)
             when = self._truth(ceiling.when, empty=PRESENT)
             unless = self._truth(ceiling.unless, empty=ABSENT)
-            applies = ((when == PRESENT) if ceiling.sure else (when != ABSENT)) & (unless != PRESENT)
+            applies = (when != ABSENT) & (unless != PRESENT)
             if (over & applies).any():
-                sure = (when == PRESENT) & (unless == ABSENT)
-                yield Line(ceiling, thing, over & applies, over & applies & ~sure)
+                known = (when == PRESENT) & ((unless == ABSENT) | ceiling.sure)
+                yield Line(ceiling, thing, over & applies, over & applies & ~known)
 
     def _bars(self, thing: str, route: str) -> Iterator[Line]:
         for bar in self.table[thing].contraindications:
@@ -199,8 +198,9 @@ def _no_way(thing: str, table: Safety) -> Contraindication:
     )  # fmt: skip
 
 
-def _only_asks(limit: Ceiling | Contraindication) -> bool:
-    return getattr(limit, "unknown", "bars") == "asks"
+def only_asks(limit: Ceiling | Contraindication) -> bool:
+    """Return whether a line only asks where it is not known to hold."""
+    return limit.sure if isinstance(limit, Ceiling) else limit.unknown == "asks"
 
 
 def objections(verdict: Verdict, row: int, *, cautions: bool) -> tuple[Objection, ...]:
@@ -209,7 +209,7 @@ def objections(verdict: Verdict, row: int, *, cautions: bool) -> tuple[Objection
     for line in verdict.lines:
         if not line.holds[row]:
             continue
-        asks = _only_asks(line.limit) and bool(line.unknown[row])
+        asks = only_asks(line.limit) and bool(line.unknown[row])
         warns = line.limit.grade == "caution" or asks or bool(verdict.spared[row])
         if warns == cautions:
             found.append(_told(line, row))
