@@ -436,6 +436,8 @@ def test_h20_no_dose_outside_the_domain(who, what, level) -> None:
     who = {key: value for key, value in who.items() if value is not None}
     found = advice(*WELL, *level, *what, who=who)
     assert not [one.id for one in steps(found) if one.dosing is not None]
+    assert not [one.id for plan in found.plans for one in plan.blocked if one.dosing is not None]
+    assert " mmol (" not in printed(found), "not even a blocked dose of an adult is shown"
 
 
 # H15 what is missing -------------------------------------------------------------------------------------------------

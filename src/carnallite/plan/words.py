@@ -12,7 +12,7 @@ from carnallite.knowledge import knowledge
 from carnallite.physiology import substance
 from carnallite.physiology.timing import DAY, hours
 from carnallite.plan.propose import chosen_of, is_possible
-from carnallite.plan.safety import objections
+from carnallite.plan.safety import EVERYTHING, objections
 from carnallite.plan.values import BlockedStep, Dosing, Plan, PlannedStep, PlanNote, Watch
 from carnallite.quantity import analyte
 
@@ -49,7 +49,7 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
         about=draft.strategy.about,
         steps=steps,
         blocked=blocked,
-        notes=tuple(_notes(draft, columns, row, probable)),
+        notes=tuple(_notes(draft, columns, row, probable)) if possible else (),
         replaces=_replaced(steps, columns, row),
         possible=possible,
         next_look_h=min(looks, default=None),
@@ -106,10 +106,14 @@ def _blocked(choice: Choice, row: int) -> BlockedStep:
     tried = [(number, verdict) for number, fits, verdict in choice.verdicts if fits[row]]
     number, verdict = tried[-1] if tried else (-1, None)
     regimen = choice.step.regimens[number] if number >= 0 else None
+    against = objections(verdict, row, cautions=False) if verdict is not None else ()
+    outside = {line.id for line in knowledge().safety[EVERYTHING].contraindications}
+    barred = [one for one in against if one.id in outside]
+    if barred:  # whom no dose is for, none is shown
+        return BlockedStep(id=choice.step.id, name=choice.step.name, dosing=None, objections=tuple(barred))
     return BlockedStep(
         id=choice.step.id, name=choice.step.name,
-        dosing=dosing_of(regimen) if regimen is not None and regimen.what else None,
-        objections=objections(verdict, row, cautions=False) if verdict is not None else (),
+        dosing=dosing_of(regimen) if regimen is not None and regimen.what else None, objections=against,
     )  # fmt: skip
 
 

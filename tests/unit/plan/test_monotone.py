@@ -21,7 +21,7 @@ PATIENTS = 3000
 QUANTITIES = (
     ("serum_magnesium",), ("serum_potassium", "blood_potassium"),
     ("serum_calcium", "ionized_calcium", "corrected_calcium"), ("serum_sodium",), ("serum_creatinine", "egfr"),
-    ("heart_rate",), ("qtc_interval",), ("urine_volume_24h",), ("age",), ("body_weight",), ("systolic_pressure",),
+    ("heart_rate",), ("qtc_interval",), ("urine_volume_24h",), ("age",), ("systolic_pressure",),
     ("serum_glucose", "blood_glucose"),
 )  # fmt: skip
 
