@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """How often a plan breaks the safety table: drawn patients through the columnwise path, and beside a second checker.
 
-    python benchmarks/safety.py [-n 10000000] [--beside 20000] [--seed 1] [--markdown]
+    python benchmarks/safety.py [-n 10000000] [--beside 20000] [--seed 1]
 
 Every regimen that a plan takes is judged again, after the fact, against all that the plan gives to this patient;
 `--beside` asks the independent checker of ``tests/independent``, which knows the table by its printed page alone, about
-so many of them and about random doses. With ``--markdown`` the figures of docs/reference/safety-figures.md are written.
+so many of them and about random doses. Figures stand in docs/reference/safety-figures.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from drawn import Drawn
 
 from carnallite.assessment import evaluate, finding
 from carnallite.knowledge import knowledge
-from carnallite.physiology.substance import substances
 from carnallite.plan.amounts import Given
 from carnallite.plan.propose import amounts, drafts
 from carnallite.plan.safety import Guard, only_asks
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from carnallite.plan.propose import Draft
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "reference" / "safety-figures.md"
 TABLE = ROOT / "docs" / "reference" / "safety.md"
 BLOCK = 50_000
 TOGETHER = 10  # drawn patients who are asked about the same doses
@@ -186,7 +184,6 @@ def main() -> int:
     parser.add_argument("-n", type=int, default=100_000, help="drawn patients through the columnwise path")
     parser.add_argument("--beside", type=int, default=400, help="drawn patients beside the second checker")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     began, told = time.perf_counter(), 0.0
     total = Count()
@@ -209,18 +206,7 @@ def main() -> int:
     ]  # fmt: skip
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
-    if options.markdown:
-        PAGE.write_text(_HEAD + f"\nTable of {len(substances())} substances; seed {options.seed}.\n\n" + text, "utf-8")
     return 1 if total.hard or total.everyday or differing else 0
-
-
-_HEAD = """# Whether a plan can break the safety table
-Figures of `python benchmarks/safety.py -n 10000000 --beside 20000 --markdown`. Patients are drawn at random, not
-people: each result, drug and diagnosis on its own, missing, bounded or at the very edge of a threshold
-(`benchmarks/drawn.py`). Every dose of every plan is judged again after the fact, beside all that the plan gives to this
-patient. The second implementation (`tests/independent`) was written by somebody who had seen the
-[printed table](safety.md) alone, in another style; it judges the doses of plans and doses drawn at random.
-"""
 
 
 if __name__ == "__main__":
