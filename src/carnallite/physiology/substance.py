@@ -52,6 +52,17 @@ def find(name: str) -> Substance:
     >>> find("MgSO4").valence
     2
     """
+    return substances()[id_of(name)]
+
+
+def id_of(name: str) -> str:
+    """Return the id of a substance by its name in any spelling.
+
+    Raises
+    ------
+    UnknownIdError
+        As `find`.
+    """
     found = _spellings().get(name.casefold().strip())
     if found is None:
         near = did_you_mean(name.casefold(), _spellings()) or f"Known are {', '.join(substances())}."
@@ -60,8 +71,8 @@ def find(name: str) -> Substance:
 
 
 @cache
-def _spellings() -> dict[str, Substance]:
-    return {spelling.casefold(): item for id, item in substances().items() for spelling in (id, *item.names)}
+def _spellings() -> dict[str, str]:
+    return {spelling.casefold(): id for id, item in substances().items() for spelling in (id, *item.names)}
 
 
 def amount(text: str, substance: Substance, *, weight: float) -> float:

@@ -17,10 +17,11 @@ from carnallite.plan.words import plan_of
 from carnallite.plan.written import checked, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from carnallite.assessment import Assessment, Columns, Depth, Examined
+    from carnallite.assessment import Assessment, Columns, Depth, Examined, Fit
+    from carnallite.plan.forecast import Option
     from carnallite.plan.propose import Draft
     from carnallite.plan.values import Forecast, Plan
     from carnallite.record import Reading
@@ -46,8 +47,15 @@ def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits:
     probable = _probable(assessment)
     found = drafted(columns, probable, limits)
     plans = tuple(plan_of(one, columns, 0, probable) for one in found)
-    parts = {field: getattr(assessment, field) for field in assessment.__struct_fields__}
-    return Advice(**{**parts, "plans": plans, "forecast": _foretold(examined, found, plans)})
+
+    def options(fit: Fit) -> Iterator[Option]:
+        for draft, plan in zip(found, plans, strict=True):
+            if plan.possible:
+                done = [(choice.step, regimen) for choice, regimen in chosen_of(draft, 0)]
+                yield option(plan.id, done, fit, plan.replaces)
+
+    possible = any(plan.possible for plan in plans)
+    return _with(assessment, plans, _foretold(examined, options) if possible else None)
 
 
 def foretell(
@@ -64,21 +72,28 @@ def foretell(
     examined = examine(reading, version=version, depth="fit")
     table = tables(limits)
     checks = [checked(one, examined.columns, path.stem, table) for one, path in zip(written, plans, strict=True)]
-    parts = {field: getattr(examined.assessment, field) for field in examined.assessment.__struct_fields__}
-    foretold = _none_of(examined)
-    if foretold is None and examined.fit is not None:
-        fit = examined.fit
-        options = [as_now(fit), *(option(one.plan.id, one.done, fit) for one in checks)]
-        foretold = forecast(fit, options, examined.columns.people[0], examined.assessment.index, days)
-    return Advice(**{**parts, "plans": tuple(one.plan for one in checks), "forecast": foretold})
+
+    def options(fit: Fit) -> Iterator[Option]:
+        for one in checks:
+            yield option(one.plan.id, one.done, fit)
+
+    return _with(examined.assessment, tuple(one.plan for one in checks), _foretold(examined, options, days))
 
 
-def _none_of(examined: Examined) -> Forecast | None:
-    """Return why nothing can be foretold; none if something can."""
+def _with(assessment: Assessment, plans: tuple[Plan, ...], foretold: Forecast | None) -> Advice:
+    parts = {field: getattr(assessment, field) for field in assessment.__struct_fields__}
+    return Advice(**{**parts, "plans": plans, "forecast": foretold})
+
+
+def _foretold(examined: Examined, options: Callable[[Fit], Iterable[Option]], days: int = DAYS) -> Forecast:
+    """Return what options bring beside what is given now, or why nothing can be foretold."""
     fit, told = examined.fit, examined.assessment.fit
     if fit is None or told is None:
         return none("No virtual patients were fitted to this record.")
-    return None if told.holds else none(told.words)
+    if not told.holds:
+        return none(told.words)
+    every = [as_now(fit), *options(fit)]
+    return forecast(fit, every, examined.columns.people[0], examined.assessment.index, days)
 
 
 def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
@@ -104,19 +119,3 @@ def _probable(assessment: Assessment) -> dict[str, float]:
         for one in assessment.causes
         if one.id in knowledge().causes and one.probability >= numbers()["likely"]
     }
-
-
-def _foretold(examined: Examined, found: Sequence[Draft], plans: Sequence[Plan]) -> Forecast | None:
-    """Return what the plans bring; none where nothing was fitted and no plan is offered."""
-    if not any(plan.possible for plan in plans):
-        return None
-    why_not, fit = _none_of(examined), examined.fit
-    if why_not is not None or fit is None:
-        return why_not
-    options = [as_now(fit)]
-    for draft, plan in zip(found, plans, strict=True):
-        if not plan.possible:
-            continue
-        done = [(choice.step, regimen) for choice, regimen in chosen_of(draft, 0)]
-        options.append(option(draft.strategy.id, done, fit, plan.replaces))
-    return forecast(fit, options, examined.columns.people[0], examined.assessment.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from carnallite.errors import PlanError, ScenarioError, UnitError, UnknownIdError
@@ -59,12 +59,12 @@ class Given(NamedTuple):
             case "rate":
                 return each / self.over * self._most_at_once()
             case "day":
-                return each * self._most_within(DAY)
+                return each * _most_within(self.times, self.over, DAY)
             case "two_days":
-                return each * self._most_within(2 * DAY)
+                return each * _most_within(self.times, self.over, 2 * DAY)
             case "before_level":
                 if not self.level_after:
-                    return each * self._most_within(DAY)
+                    return each * _most_within(self.times, self.over, DAY)
                 return each * max(min(self.level_after, len(self.times)), self._most_at_once())
             case "concentration":
                 return each / (self.volume or numbers()["undiluted"])
@@ -81,13 +81,15 @@ class Given(NamedTuple):
             for theirs in other.times
         )
 
-    def _most_within(self, length: float) -> float:
-        """Return how many doses run within some hours at most; a part of one counts as a part."""
-        found = 0.0
-        for start in self.times:
-            parts = (max(0.0, min(one + self.over, start + length) - max(one, start)) / self.over for one in self.times)
-            found = max(found, sum(parts))
-        return found
+
+@lru_cache(maxsize=1024)
+def _most_within(times: tuple[float, ...], over: float, length: float) -> float:
+    """Return how many doses run within some hours at most; a part of one counts as a part."""
+    found = 0.0
+    for start in times:
+        parts = (max(0.0, min(one + over, start + length) - max(one, start)) / over for one in times)
+        found = max(found, sum(parts))
+    return found
 
 
 def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "dose") -> Given:
@@ -123,7 +125,7 @@ def given(dose: Dose, *, volume: str = "", level_after: int = 0, where: str = "d
         raise PlanError(f"{where}.route", f"{dose.what} is not given {dose.route}.", f"Use {' or '.join(item.routes)}.")
     things: dict[str, float] = {}
     if item.basis in {"U", "mg"}:
-        things[_id_of(dose.what)] = amount
+        things[substance.id_of(dose.what)] = amount
     for name, each in inputs.items() if not things else ():
         things[thing_of(name)] = things.get(thing_of(name), 0.0) + amount * each
     return Given(things, dose.route, times, over, litres, level_after)
@@ -141,10 +143,3 @@ def thing_of(name: str) -> str:
     for route in ("oral_", "intravenous_", "subcutaneous_"):
         bare = bare.removeprefix(route)
     return bare
-
-
-@cache
-def _id_of(name: str) -> str:
-    return next(
-        id for id, one in substance.substances().items() if name.casefold() in {id, *(n.casefold() for n in one.names)}
-    )

@@ -102,7 +102,7 @@ def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime, hours: Sequen
     course = onward(fit, names, hours, later)
     alive = ~course.ended_early
     shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
-    limits = {test: _limits(test, facts) for test in ("serum_magnesium", "serum_potassium")}
+    limits = {test: facts.reference(test) for test in ("serum_magnesium", "serum_potassium")}
     out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
     look, why = _next_sample(course.time, shown, _disturbed(one, course.time))
     return Outlook(
@@ -143,10 +143,6 @@ def _course(quantity: str, name: str, unit: str, values: Numbers) -> Course:
     return Course(
         quantity=quantity, name=name, unit=unit, low90=low90, low50=low50, middle=middle, high50=high50, high90=high90
     )
-
-
-def _limits(test: str, facts: Facts) -> tuple[float, float]:
-    return facts.reference(test)
 
 
 def _share_of_time(time: Numbers, values: Numbers, limits: tuple[float, float]) -> float:

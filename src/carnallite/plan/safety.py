@@ -218,16 +218,15 @@ def objections(verdict: Verdict, row: int, *, cautions: bool) -> tuple[Objection
 
 def _told(line: Line, row: int) -> Objection:
     limit = line.limit
-    at_most = getattr(limit, "at_most", None)
-    text = ""
-    if at_most is not None:
-        printed = getattr(limit, "printed", "")
-        text = f"{_MEASURES[getattr(limit, 'what', '')]} {at_most:g} {getattr(limit, 'unit', '')}"
-        text += f" ({printed})" if printed else ""
     return Objection(
         id=limit.id, grade=limit.grade, because=limit.because, source=limit.source, status=limit.status,
-        unknown=bool(line.unknown[row]), ask=tuple(getattr(limit, "ask", ())), limit=text,
+        unknown=bool(line.unknown[row]), ask=limit.ask, limit=_limit(limit) if isinstance(limit, Ceiling) else "",
     )  # fmt: skip
+
+
+def _limit(ceiling: Ceiling) -> str:
+    printed = f" ({ceiling.printed})" if ceiling.printed else ""
+    return f"{_MEASURES[ceiling.what]} {ceiling.at_most:g} {ceiling.unit}{printed}"
 
 
 _MEASURES = {

@@ -35,10 +35,16 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
         [1] How probable each is.
     """
     possible = is_possible(draft, row)
-    done = chosen_of(draft, row) if possible else ()
-    steps = tuple(_step(choice, regimen, columns, row, probable) for choice, regimen in done)
-    present = {one.id for one in steps}
-    steps = tuple(_among(one, present) for one in steps)
+    done = list(chosen_of(draft, row)) if possible else []
+    present = {choice.step.id for choice, _ in done}
+    steps = tuple(
+        msgspec.structs.replace(
+            _step(choice, regimen, columns, row, probable),
+            after=tuple(id for id in choice.step.after if id in present),
+            beside=tuple(id for id in choice.step.beside if id in present),
+        )
+        for choice, regimen in done
+    )
     key = set(draft.strategy.key)
     barred = [one for one in draft.choices if one.wanted[row] and not one.done()[row]]
     blocked = tuple(_blocked(one, row) for one in barred if possible or not key or one.step.id in key)
@@ -53,14 +59,6 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
         replaces=_replaced(steps, columns, row),
         possible=possible,
         next_look_h=min(looks, default=None),
-    )
-
-
-def _among(step: PlannedStep, present: set[str]) -> PlannedStep:
-    return msgspec.structs.replace(
-        step,
-        after=tuple(id for id in step.after if id in present),
-        beside=tuple(id for id in step.beside if id in present),
     )
 
 
@@ -83,7 +81,7 @@ def _step(
         status=regimen.status if regimen is not None else "", acts=regimen.acts if regimen is not None else "",
         cautions=cautions, held_back=tuple(held.values()), ask_first=tuple(asks),
         watch=tuple(Watch(what=one.what, when=one.when, why=one.why, hours=one.hours) for one in step.look),
-        stop=step.stop, alternatives=step.alternatives, after=step.after, beside=step.beside,
+        stop=step.stop, alternatives=step.alternatives,
         indications=tuple(_indications(step, columns, row)), statements=step.statements,
     )  # fmt: skip
 

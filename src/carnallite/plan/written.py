@@ -17,11 +17,11 @@ from carnallite.knowledge import Regimen, Step, knowledge
 from carnallite.physiology.scenario import line_of
 from carnallite.plan.propose import amounts
 from carnallite.plan.safety import Guard, objections
-from carnallite.plan.values import BlockedStep, Objection, Phase, Plan, PlannedStep, Watch
+from carnallite.plan.values import BlockedStep, Phase, Plan, PlannedStep, Watch
 from carnallite.plan.words import dosing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from carnallite.assessment import Columns
@@ -192,13 +192,11 @@ def checked(written: Written, columns: Columns, id: str, table: Mapping[str, Saf
     for number, step in enumerate(written.step):
         regimen = regimen_of(step)
         dose = amounts(regimen) if step.what else None
-        verdict = guard.judge(dose) if step.what or step.acts else None
-        hard = guard.judge(dose, grades=("hard",)) if verdict is not None else None
-        if hard is not None and verdict is not None and hard.barred[0]:
-            blocked.append(BlockedStep(
-                id=f"{id}.{number + 1}", name=step.name, dosing=dosing_of(regimen) if step.what else None,
-                objections=tuple(_hard(hard)),
-            ))  # fmt: skip
+        verdict = guard.judge(dose, grades=("hard",)) if step.what or step.acts else None
+        if verdict is not None and verdict.barred[0]:
+            against = tuple(one for one in objections(verdict, 0, cautions=False) if one.grade == "hard")
+            dosing = dosing_of(regimen) if step.what else None
+            blocked.append(BlockedStep(id=f"{id}.{number + 1}", name=step.name, dosing=dosing, objections=against))
             continue
         if dose is not None:
             guard.take(dose, everybody)
@@ -208,12 +206,6 @@ def checked(written: Written, columns: Columns, id: str, table: Mapping[str, Saf
         done.append((acted, regimen if step.what or step.acts or step.ends else None))
     plan = Plan(id=id, name=written.title, about=written.about, steps=tuple(steps), blocked=tuple(blocked))
     return Checked(plan, tuple(done))
-
-
-def _hard(verdict: Verdict) -> Iterator[Objection]:
-    for one in objections(verdict, 0, cautions=False):
-        if one.grade == "hard":
-            yield one
 
 
 def _planned(step: WrittenStep, regimen: Regimen, id: str, verdict: Verdict | None) -> PlannedStep:

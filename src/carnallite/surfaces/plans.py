@@ -35,7 +35,6 @@ ROUTES = {
 PHASES = {
     "rescue": "now", "replace": "replace", "volume": "volume", "source": "cause", "keep": "keep",
 }  # fmt: skip
-AS_NOW = "as_now"
 IONS = ("serum_magnesium", "serum_potassium")
 TOLD = (1, 7)  # [d] of which the table tells, beside the last
 LETTERS = "ABCD"
