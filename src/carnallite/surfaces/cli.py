@@ -8,7 +8,7 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from carnallite import __version__
 from carnallite.errors import CarnalliteError, PlanError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
@@ -206,10 +206,7 @@ def _assess(options: argparse.Namespace) -> int:
         options.html.write_text(render_html(answer, reading.timeline, units=units), "utf-8")
         sys.stderr.write(f"report: {options.html}\n")
     if options.json:
-        import msgspec  # noqa: PLC0415
-
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=1).decode() + "\n")
-        return OK
+        return _print_json(answer)
     if options.note:
         from carnallite.surfaces.note import note  # noqa: PLC0415
 
@@ -217,11 +214,7 @@ def _assess(options: argparse.Namespace) -> int:
         return OK
     from carnallite.surfaces.terminal import render  # noqa: PLC0415
 
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    both = options.units == "both"
-    sys.stdout.write(render(answer, units=units, both=both, width=width, color=color, ascii_only=ascii_only))
+    sys.stdout.write(render(answer, units=units, both=options.units == "both", **_terminal()))
     if options.unread:
         for line in reading.timeline.unread:
             sys.stdout.write(f"not read: {line.where}  {line.code}\n")
@@ -246,18 +239,34 @@ def _forecast(options: argparse.Namespace) -> int:
             options.plot.write_text(drawn, "utf-8")
             sys.stderr.write(f"figure: {options.plot}\n")
     if options.json:
-        import msgspec  # noqa: PLC0415
-
-        told = {"plans": answer.plans, "forecast": answer.forecast, "provenance": answer.provenance}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
-        return OK
+        return _print_json({"plans": answer.plans, "forecast": answer.forecast, "provenance": answer.provenance})
     from carnallite.surfaces.terminal import render_plans  # noqa: PLC0415
 
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    sys.stdout.write(render_plans(answer, units=options.units, width=width, color=color, ascii_only=ascii_only))
+    sys.stdout.write(render_plans(answer, units=options.units, **_terminal()))
     return OK
+
+
+def _print_json(answer: object) -> int:
+    import msgspec  # noqa: PLC0415  (start-up stays fast)
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=1).decode() + "\n")
+    return OK
+
+
+class _Terminal(TypedDict):
+    width: int
+    color: bool
+    ascii_only: bool
+
+
+def _width() -> int:
+    return max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
+
+
+def _terminal() -> _Terminal:
+    """Return what the terminal can show."""
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return _Terminal(width=_width(), color=color, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -322,8 +331,7 @@ def _explain(options: argparse.Namespace) -> int:
     if options.list or not options.id:
         sys.stdout.write(listed())
         return OK
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
-    sys.stdout.write(explained(options.id, width=width))
+    sys.stdout.write(explained(options.id, width=_width()))
     return OK
 
 
