@@ -11,6 +11,7 @@ A patient is told by law and number alone. Numbers here that are not the engine'
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -31,16 +32,19 @@ from carnallite.assessment.infer import network, told, told_of
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population
+from carnallite.physiology.body import People
 from carnallite.physiology.load import model
-from carnallite.physiology.scenario import Change
+from carnallite.physiology.scenario import Change, Sampling, Scenario
 from carnallite.physiology.simulate import run
 from carnallite.record import Observation, Timeline, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from carnallite.assessment import Later
+    from carnallite.assessment.cloud.shown import Part
     from carnallite.assessment.cloud.under import Under
     from carnallite.assessment.panel import Panel
     from carnallite.physiology.scenario import Person
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     Shown = dict[str, float]
 
 Law = Literal["own", "body", "altered", "each"]
+But = Literal["", "noisy", "ppi"]
 LAWS: dict[Law, str] = {
     "own": "as the engine believes",
     "body": "the body describes everybody",
@@ -74,6 +79,7 @@ SEVERITY = 0.6  # SD of the log of how strongly a cause acts; the engine's is in
 STRUCTURE, DISTURBED = 0.15, 8  # so many parameters without a spread of their own are off by this share
 INTAKE = 0.3  # SD of the log of what is eaten of each mineral
 ONSET = (48.0, 8760.0)  # [h] log-uniform, in place of the four times of the engine
+FAR_STRONGER = 2.5  # times as strong as believed, where an effect is wrong
 WAXING = 0.6  # share of the strength in the first half of the time, in every second patient
 COLLECTED = (0.75, 1.05)  # share of a day's urine that is in the bottle, the same for all its results
 NOISE = {
@@ -128,6 +134,15 @@ class Template(NamedTuple):
         return float(self.chance[self.sets[:, self.candidates.index(cause)]].sum())
 
 
+class Altered(NamedTuple):
+    """An altered body and what acts on it: its scenario until the index, the forms of causes, and its state then."""
+
+    scenario: Scenario
+    members: Members
+    parts: list[Part]
+    states: Numbers
+
+
 class Patient(NamedTuple):
     """A simulated patient; `shown` is empty where it died, `results` hold what each panel is given."""
 
@@ -139,6 +154,7 @@ class Patient(NamedTuple):
     described: bool
     shown: Shown
     results: dict[str, Shown]
+    body: Altered | None = None
 
 
 # records ------------------------------------------------------------------------------------------------------------
@@ -203,26 +219,36 @@ def with_results(template: Template, results: Mapping[str, float]) -> Timeline:
 
 
 # who it is ----------------------------------------------------------------------------------------------------------
-def patient(law: Law, number: int, *, seed: int = 1) -> Patient:
+def patient(law: Law, number: int, *, seed: int = 1, but: But = "") -> Patient:
     """Return a simulated patient.
 
     Parameters
     ----------
     law : "own", "body", "altered" or "each"
         "each" is "altered" with the causes in turn, each in records that make it likely, as many patients for each.
+    but : "", "noisy" or "ppi"
+        What else is otherwise than the engine believes: errors of the laboratory twice as large, or everybody takes a
+        proton-pump inhibitor that acts far more strongly.
     """
     chance = np.random.default_rng([seed, list(LAWS).index(law), number])
     if law == "each":
-        template, true = _having(causes()[number % len(causes())], chance)
+        template, true = _having("ppi" if but == "ppi" else causes()[number % len(causes())], chance)
     else:
         template = templates()[number // TURN % len(templates())]
         true = _true(template, chance)
     members = _member(template, true, number, chance, seed)
-    is_altered = law in {"altered", "each"}
-    hours, shown = (_altered if is_altered else _usual)(template, members, chance, seed)
+    if but == "ppi":
+        is_it = members.acting() == causes().index("ppi")
+        members = members._replace(strength=np.where(is_it, FAR_STRONGER, 1) * members.strength)
+    body = None
+    if law in {"altered", "each"}:
+        hours, shown, body = _altered(template, members, chance, seed)
+    else:
+        hours, shown = _usual(template, members, seed)
     described = law != "own" or bool(chance.random() >= numbers()["unlike"])
-    results = _results(law, template, true, shown, chance, described=described, seed=seed) if shown else {}
-    return Patient(law, number, template, true, hours, described, shown, results)
+    wide = 2.0 if but == "noisy" else 1.0
+    results = _results(law, template, true, shown, chance, described=described, seed=seed, wide=wide) if shown else {}
+    return Patient(law, number, template, true, hours, described, shown, results, body)
 
 
 def _true(template: Template, chance: np.random.Generator) -> tuple[str, ...]:
@@ -259,13 +285,15 @@ def _other(seed: int) -> int:
 
 
 # what the body shows ------------------------------------------------------------------------------------------------
-def _usual(template: Template, members: Members, _: np.random.Generator, seed: int) -> tuple[float, Shown]:
+def _usual(template: Template, members: Members, seed: int) -> tuple[float, Shown]:
     hours = float(members.since[0])
     shown = seen(scene(hours, template.person, template.under), members, seed=_other(seed)).after
     return hours, _alive({name: float(values[0]) for name, values in shown.items()})
 
 
-def _altered(template: Template, members: Members, chance: np.random.Generator, seed: int) -> tuple[float, Shown]:
+def _altered(
+    template: Template, members: Members, chance: np.random.Generator, seed: int
+) -> tuple[float, Shown, Altered]:
     hours = float(np.round(np.exp(chance.uniform(*np.log(ONSET)))))
     ends = {id: chance.choice([one.low, one.high]) for id, one in sorted(weights().disputed.items())}
     scenario = msgspec.structs.replace(
@@ -275,18 +303,44 @@ def _altered(template: Template, members: Members, chance: np.random.Generator, 
     )
     strong = members._replace(strength=members.strength ** (SEVERITY / numbers()["severity"]))
     acting = np.unique(members.form[members.form != NONE])
+    parts = last = [part(strong, row) for row in acting]
     if chance.random() < 0.5:
         half = f"{hours / 2:.6f} h"
         mild = strong._replace(strength=WAXING * strong.strength)
-        parts = [part(mild, row, until=half) for row in acting] + [part(strong, row, start=half) for row in acting]
-    else:
-        parts = [part(strong, row) for row in acting]
+        last = [part(strong, row, start=half) for row in acting]
+        parts = [part(mild, row, until=half) for row in acting] + last
     given = staged(scenario, strong, parts, seed=_other(seed))
-    names = (*TESTS, *BODY)
-    course = run(given, population.needed(names), rtol=CLOSE)
+    names, states = (*TESTS, *BODY), tuple(state.name for state in model().states)
+    course = run(given, tuple(dict.fromkeys((*population.needed(names), *states))), rtol=CLOSE)
     shown = {name: values[:, -1] for name, values in population.columns(course, names).items()}
     shown["egfr"] = estimated(shown["kidney.gfr"], given.people)
-    return hours, _alive({name: float(values[0]) for name, values in shown.items()})
+    body = Altered(scenario, strong, last, np.stack([course[name][:, -1] for name in states]))
+    return hours, _alive({name: float(values[0]) for name, values in shown.items()}), body
+
+
+def goes_on(
+    body: Altered, later: Later, names: Sequence[str], hours: Sequence[float], *, seed: int = 1
+) -> dict[str, Numbers]:
+    """Return what an altered body shows [time] so many hours after the index; NaN once it is dead.
+
+    Parameters
+    ----------
+    later : Later
+        What is given from the index on, and which causes end.
+    """
+    scenario = msgspec.structs.replace(
+        body.scenario, length=f"{max(hours):.6f} h", clock=later.clock, dose=later.doses, treatment=later.treatments,
+        sampling=Sampling(at=tuple(f"{time:.6f} h" for time in np.unique([0.0, *hours]))),
+    )  # fmt: skip
+    parts = [
+        (msgspec.structs.replace(act, start=""), strength) for act, strength in body.parts if act.id not in later.ended
+    ]
+    given = staged(scenario, body.members, parts, seed=_other(seed))
+    course = run(
+        replace(given, people=People(given.people.constants, body.states)), population.needed(names), rtol=CLOSE
+    )
+    at = np.abs(course.time[:, None] - np.asarray(hours)).argmin(axis=0)
+    return {name: values[0, at] for name, values in population.columns(course, names).items()}
 
 
 def _disturbed(chance: np.random.Generator) -> tuple[Change, ...]:
@@ -327,13 +381,14 @@ def _results(  # noqa: PLR0913  (each is something else)
     *,
     described: bool,
     seed: int,
+    wide: float,
 ) -> dict[str, Shown]:
     if not described:
         draw = float(chance.random())
         return {name: _found(template, true, name, draw, seed) for name in PANELS}
     if law in {"altered", "each"}:
         bottle = chance.uniform(*COLLECTED)
-        off = {test: float(np.exp(NOISE[test] * chance.standard_normal())) for test in DECISIVE}
+        off = {test: float(np.exp(wide * NOISE[test] * chance.standard_normal())) for test in DECISIVE}
         off |= {test: off[test] * bottle for test in DECISIVE if test.startswith("urine_")}
     else:
         off = {test: float(np.exp(errors()[test].spread * chance.standard_t(TAILS))) for test in DECISIVE}

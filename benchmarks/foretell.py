@@ -17,7 +17,7 @@ from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, hours_between, kn
 
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted
-from carnallite.assessment.cloud.history import LENGTH, history_of
+from carnallite.assessment.cloud.history import LENGTH, after_the_cut, history_of
 from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.onward import Later, onward
 from carnallite.assessment.cloud.people import anybody
@@ -27,7 +27,6 @@ from carnallite.assessment.facts import PRESENT, Facts
 from carnallite.assessment.panel import panel
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import population
-from carnallite.physiology.convention import conventions
 from carnallite.physiology.scenario import Dose
 from carnallite.physiology.timing import DAY
 
@@ -220,35 +219,3 @@ def later_doses(stay: Stay, moment: datetime, hours: float) -> Iterator[Dose]:
     shift = hours_between(moment, later.timeline.index) - LENGTH  # from the scenario of the history to the cut
     for one in history_of(facts, anybody(), ()).treatments:
         yield from after_the_cut(one.dose, shift)
-
-
-def after_the_cut(dose: Dose, shift: float) -> Iterator[Dose]:
-    """Yield what of a dose of a history is given after the cut; `shift` brings its times [h] to those of the cut.
-
-    >>> [one.amount for one in after_the_cut(Dose(what="x", amount="8 mmol", route="oral", at=("3 h", "9 h")), -4.0)]
-    ['8 mmol']
-    """
-    over = _hours(dose.over) if dose.over else conventions()[dose.route]
-    for hour in _times(dose):
-        begin = hour + shift
-        if begin >= 0:
-            yield _once(dose, begin, over, 1.0)
-        elif begin + over > 0:
-            yield _once(dose, 0.0, begin + over, (begin + over) / over)
-
-
-def _times(dose: Dose) -> list[float]:
-    if dose.every:
-        found: list[float] = np.arange(_hours(dose.start), _hours(dose.until), _hours(dose.every)).tolist()
-        return found
-    return [_hours(text) for text in dose.at]
-
-
-def _once(dose: Dose, begin: float, over: float, share: float) -> Dose:
-    size, unit = dose.amount.split()
-    amount = f"{float(size) * share:.6g} {unit}"
-    return Dose(what=dose.what, amount=amount, route=dose.route, at=(f"{begin:.6f} h",), over=f"{over:.6f} h")
-
-
-def _hours(text: str) -> float:
-    return float(text.split(maxsplit=1)[0])

@@ -96,6 +96,21 @@ def test_the_answer_has_units_and_no_color_in_a_pipe(record: Path, capsys: pytes
     assert "mmol/L" in both
 
 
+def test_the_response_to_a_plan_is_told_for_a_moment_before_the_assessment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "record.json"
+    later = observation("2601-3", 0.5, "mmol/L", effectiveDateTime="2020-06-04T08:00:00Z")
+    path.write_bytes(bundle(observation("2601-3", 0.4, "mmol/L"), later, drug("omeprazole")))
+    assert main(["assess", str(path), "--since", "2020-06-01T09:00Z"]) == OK
+    assert "RESPONSE SINCE 2020-06-01 09:00 TELLS" in capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+    assert main(["assess", str(path), "--since", "2020-06-01T09:00Z", "--json"]) == OK
+    told = json.loads(capsys.readouterr().out)["response"]
+    assert told["replies"] or told["why_not"]
+    assert main(["assess", str(path), "--since", "2020-06-04T08:00Z"]) == USAGE
+    assert "--since must lie before" in capsys.readouterr().err
+
+
 def test_a_report_is_never_overwritten_unasked(
     record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,10 @@
 """Assessment: what is wrong, what is unsafe, which causes are likely, what keeps it so, what to measure next."""
 
 from carnallite.assessment.cloud.fit import Fit
+from carnallite.assessment.cloud.history import GIVEN, LENGTH, Seen, given_since, seen_of, window_of
 from carnallite.assessment.cloud.onward import Later, going_on, onward
-from carnallite.assessment.cloud.weigh import errors
+from carnallite.assessment.cloud.shown import estimated
+from carnallite.assessment.cloud.weigh import chance, errors
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import Depth, Examined, assess, assess_all, examine
@@ -27,6 +29,8 @@ from carnallite.assessment.values import (
 
 __all__ = [
     "ABSENT",
+    "GIVEN",
+    "LENGTH",
     "PRESENT",
     "UNKNOWN",
     "Alert",
@@ -46,17 +50,23 @@ __all__ = [
     "RankedFactor",
     "Reason",
     "Result",
+    "Seen",
     "Share",
     "State",
     "States",
     "Value",
     "assess",
     "assess_all",
+    "chance",
     "errors",
+    "estimated",
     "evaluate",
     "examine",
     "facts_for",
     "finding",
+    "given_since",
     "going_on",
     "onward",
+    "seen_of",
+    "window_of",
 ]

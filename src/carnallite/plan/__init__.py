@@ -5,6 +5,7 @@ from carnallite.plan.safety import Guard, tables
 from carnallite.plan.values import (
     Advice,
     BlockedStep,
+    CauseMoved,
     Course,
     Dosing,
     Forecast,
@@ -13,12 +14,15 @@ from carnallite.plan.values import (
     Plan,
     PlannedStep,
     PlanNote,
+    Reply,
+    Response,
     Watch,
 )
 
 __all__ = [
     "Advice",
     "BlockedStep",
+    "CauseMoved",
     "Course",
     "Dosing",
     "Forecast",
@@ -28,6 +32,8 @@ __all__ = [
     "Plan",
     "PlanNote",
     "PlannedStep",
+    "Reply",
+    "Response",
     "Watch",
     "advise",
     "foretell",

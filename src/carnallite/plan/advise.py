@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from carnallite.assessment import examine
@@ -11,6 +12,7 @@ from carnallite.knowledge import knowledge
 from carnallite.plan.forecast import DAYS, as_now, forecast, none, option
 from carnallite.plan.numbers import numbers
 from carnallite.plan.propose import OFFERED, chosen_of, drafts, is_offered, is_possible
+from carnallite.plan.response import responded
 from carnallite.plan.safety import tables
 from carnallite.plan.values import Advice
 from carnallite.plan.words import plan_of
@@ -27,11 +29,20 @@ if TYPE_CHECKING:
     from carnallite.record import Reading
 
 
-def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits: Path | None = None) -> Advice:
+def advise(
+    reading: Reading,
+    *,
+    before: Reading | None = None,
+    version: str = "",
+    depth: Depth = "fit",
+    limits: Path | None = None,
+) -> Advice:
     """Return what is wrong with one patient, what to do in which order, and what each plan brings.
 
     Parameters
     ----------
+    before : Reading, optional
+        The same record as it stood when a plan began: then the answer also says what the response tells.
     depth : "findings", "library", "cloud" or "fit"
         As of `assess`; only a fit is simulated on under each plan.
     limits : Path, optional
@@ -44,9 +55,9 @@ def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits:
     """
     examined = examine(reading, version=version, depth=depth)
     assessment, columns = examined.assessment, examined.columns
-    probable = _probable(assessment)
-    found = drafted(columns, probable, limits)
-    plans = tuple(plan_of(one, columns, 0, probable) for one in found)
+    likely = probable({one.id: one.probability for one in assessment.causes})
+    found = drafted(columns, likely, limits)
+    plans = tuple(plan_of(one, columns, 0, likely) for one in found)
 
     def options(fit: Fit) -> Iterator[Option]:
         for draft, plan in zip(found, plans, strict=True):
@@ -55,7 +66,11 @@ def advise(reading: Reading, *, version: str = "", depth: Depth = "fit", limits:
                 yield option(plan.id, done, fit, plan.replaces)
 
     possible = any(plan.possible for plan in plans)
-    return _with(assessment, plans, _foretold(examined, options) if possible else None)
+    answer = _with(assessment, plans, _foretold(examined, options) if possible else None)
+    if before is None:
+        return answer
+    response = responded(examine(before, depth="fit"), columns.people[0], assessment.index)
+    return msgspec.structs.replace(answer, response=response)
 
 
 def foretell(
@@ -96,12 +111,11 @@ def _foretold(examined: Examined, options: Callable[[Fit], Iterable[Option]], da
     return forecast(fit, every, examined.columns.people[0], examined.assessment.index, days)
 
 
-def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
+def drafted(columns: Columns, likely: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
     """Return the drafts that make sense for the one patient of some columns: at most four, then what is blocked."""
-    likely = {id: np.array([True]) for id in probable}
     found: dict[frozenset[tuple[str, str]], Draft] = {}
     impossible = []
-    for one in drafts(columns, likely, tables(limits)):
+    for one in drafts(columns, {id: np.array([True]) for id in likely}, tables(limits)):
         if not is_offered(one, 0):
             continue
         if not is_possible(one, 0):
@@ -112,10 +126,6 @@ def drafted(columns: Columns, probable: Mapping[str, float], limits: Path | None
     return [*list(found.values())[:OFFERED], *impossible]
 
 
-def _probable(assessment: Assessment) -> dict[str, float]:
-    """Return the causes that are acted on."""
-    return {
-        one.id: one.probability
-        for one in assessment.causes
-        if one.id in knowledge().causes and one.probability >= numbers()["likely"]
-    }
+def probable(chances: Mapping[str, float]) -> dict[str, float]:
+    """Return the causes that are acted on, of causes and their probabilities [1]."""
+    return {id: one for id, one in chances.items() if id in knowledge().causes and one >= numbers()["likely"]}

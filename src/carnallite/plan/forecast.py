@@ -51,7 +51,7 @@ class Option(NamedTuple):
     id: str
     doses: tuple[Dose, ...]
     treatments: tuple[Act, ...]
-    ended: tuple[str, ...]
+    ended: tuple[str, ...]  # at once
 
 
 def option(id: str, done: Done, fit: Fit, replaces: Sequence[str] = ()) -> Option:
@@ -95,11 +95,17 @@ def none(why: str) -> Forecast:
     return Forecast(days=DAYS, members=0, outlooks=(), why_not=why)
 
 
+def later(one: Option, index: datetime) -> Later:
+    """Return what an option brings from the index on."""
+    return Later(
+        doses=one.doses, treatments=one.treatments, ended=dict.fromkeys(one.ended, 0.0), clock=f"{index:%H:%M}"
+    )
+
+
 def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime, hours: Sequence[int]) -> Outlook:
     ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
     names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *ways)))
-    later = Later(doses=one.doses, treatments=one.treatments, ended=one.ended, clock=f"{index:%H:%M}")
-    course = onward(fit, names, hours, later)
+    course = onward(fit, names, hours, later(one, index))
     alive = ~course.ended_early
     shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
     limits = {test: facts.reference(test) for test in ("serum_magnesium", "serum_potassium")}

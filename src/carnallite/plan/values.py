@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from carnallite.assessment import Assessment, Band, Reason, Value
 
+Verdict = Literal["lower", "as_expected", "higher"]
 Phase = Literal["rescue", "replace", "volume", "source", "keep"]
 
 
@@ -182,8 +184,82 @@ class Forecast(Value, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class Reply(Value, frozen=True):
+    """A result since a plan began, beside what was expected: the range of 90 % that a laboratory would have printed.
+
+    `low` and `high` are in the canonical unit; null is an open end. `hours` count from the beginning of the plan.
+    `fitting` is what virtual patients show once they are weighed by the response, and `fits` whether that is enough.
+    """
+
+    test: str
+    hours: float
+    low: float | None
+    high: float | None
+    expected: Band
+    verdict: Verdict
+    fitting: Band
+    fits: Verdict
+
+
+class CauseMoved(Value, frozen=True):
+    """How often [1] a cause acts on the virtual patients who fitted, before and after the response."""
+
+    id: str
+    name: str
+    before: float
+    after: float
+
+
+class Response(Value, frozen=True):
+    """What the response since a plan began tells; without a fit of then it tells nothing, and `why_not` says why.
+
+    Attributes
+    ----------
+    since : datetime
+    hours : float
+        [h] Since then.
+    words : tuple of str
+        What it means.
+    replies : tuple of Reply
+    given : dict of str to float
+        [mmol] What doses since brought: magnesium, potassium and others, without food.
+    retained, retained_now : Band
+        [mmol] Magnesium that the body gained: as expected then, and as the results have it.
+    lost, lost_now : dict of str to Band
+        [mmol] Magnesium lost by each way, likewise.
+    sites : dict of str to (float, float)
+        [1] How often a cause acts at the gut or the kidney, before and after.
+    causes : tuple of CauseMoved
+    members : int
+    effective : float
+        Virtual patients who still fit, in equally weighted ones.
+    not_arrived : float, optional
+        [1] How many times better the results fit doses by mouth that did not arrive; none without such doses.
+    not_simulated : tuple of str
+        Drugs that were begun since and have no part in it.
+    """
+
+    since: datetime
+    why_not: str = ""
+    hours: float = 0.0
+    words: tuple[str, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    given: dict[str, float] = {}
+    retained: Band | None = None
+    retained_now: Band | None = None
+    lost: dict[str, Band] = {}
+    lost_now: dict[str, Band] = {}
+    sites: dict[str, tuple[float, float]] = {}
+    causes: tuple[CauseMoved, ...] = ()
+    members: int = 0
+    effective: float = 0.0
+    not_arrived: float | None = None
+    not_simulated: tuple[str, ...] = ()
+
+
 class Advice(Assessment, frozen=True, kw_only=True):
-    """The whole answer: the assessment with plans, and what each of them brings."""
+    """The whole answer: the assessment with plans, what each of them brings, and what the response to one tells."""
 
     plans: tuple[Plan, ...] = ()
     forecast: Forecast | None = None
+    response: Response | None = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _USED = frozenset({"", "final", "amended", "corrected", "appended", "preliminary", "unknown"})
 _ERROR = frozenset({"entered-in-error", "error"})
+_OVER = frozenset({"completed", "stopped", "ended", "discontinued", "resolved", "inactive", "remission"})
 _CLOCK_SKEW = timedelta(minutes=5)
 _OLDEST_PRINTED_AGE = 120  # [a] beyond it a birth date is a disguise for "over 89"
 
@@ -58,8 +59,10 @@ def build(
     """
     found = list(issues)
     usable = [entry for entry in entries if not _withdrawn(entry, found)]
-    index = now.astimezone(UTC) if now else _latest(usable)
+    last = _latest(usable)
+    index = now.astimezone(UTC) if now else _dated(last)
     usable = [_in_order(entry, found) for entry in usable if not _in_future(entry, index, found)]
+    usable = [_so_far(entry, index, last) for entry in usable]
     patient = _patient(person, index, found)
     gathered = Gathered(found, Timeline(patient=patient, index=index), local or {})
     for entry in usable:
@@ -99,13 +102,18 @@ def _withdrawn(entry: Entry, issues: list[Issue]) -> bool:
     return False
 
 
-def _latest(entries: list[Entry]) -> datetime:
+def _latest(entries: list[Entry]) -> datetime | None:
+    """Return the last moment of which a record tells; none where nothing is dated."""
     times = [entry.time for entry in entries if entry.time is not None and entry.status != "planned"]
     times += [entry.end for entry in entries if entry.end is not None and entry.kind == "encounter"]
-    if not times:
+    return max(times, default=None)
+
+
+def _dated(last: datetime | None) -> datetime:
+    if last is None:
         do = "Give the time of the assessment with --now."
         raise RecordRefused("record", "no observation, drug, diagnosis or encounter has a date.", do)
-    return max(times)
+    return last
 
 
 def _in_future(entry: Entry, index: datetime, issues: list[Issue]) -> bool:
@@ -121,6 +129,16 @@ def _in_order(entry: Entry, issues: list[Issue]) -> Entry:
         return entry
     issues.append(Issue("end_before_start", entry.where, "Its end lies before its start.", "Correct one of them."))
     return msgspec.structs.replace(entry, end=None)
+
+
+def _so_far(entry: Entry, index: datetime, last: datetime | None) -> Entry:
+    """Return an entry as it stood at the index: what ended later in the record had not ended yet.
+
+    An end beyond all that the record tells was planned, and says nothing of what was so at the index.
+    """
+    if entry.end is None or last is None or not index < entry.end <= last:
+        return entry
+    return msgspec.structs.replace(entry, end=None, status="active" if entry.status in _OVER else entry.status)
 
 
 def _patient(person: Person, index: datetime, issues: list[Issue]) -> Patient:

@@ -16,6 +16,8 @@ from carnallite.errors import CarnalliteError, PlanError, RecordRefused, Scenari
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from carnallite.record import Reading
+
 OK, USAGE, REFUSED, FAILED = 0, 2, 3, 4
 _DEPTH = "what it rests on: cited findings, a library of virtual patients, some drawn for the patient, their own fit"
 _BESIDE = Path()  # `--plot` without a name: that of the scenario, in the folder where we are
@@ -89,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--format", choices=["fhir", "csv", "omop", "mimic", "eicu"], help="found out if not given")
     assess.add_argument("--patient", "--person", metavar="N", help="key, or #2 for the second, where it holds several")
     assess.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else the latest in it")
+    assess.add_argument("--since", metavar="ISO", type=_moment, help="when a plan began: what the response tells")
     assess.add_argument("--units", choices=["si", "us", "both"], default="si", help="mmol/L, mg/dL, or both")
     assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
     assess.add_argument("--json", action="store_true", help="print JSON")
@@ -197,8 +200,15 @@ def _assess(options: argparse.Namespace) -> int:
     if options.html and options.html.exists() and not options.force:
         return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
     local = _local_map(options.map) if options.map else None
-    reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now, local=local)
-    answer = advise(reading, version=__version__, depth=options.depth, limits=options.limits)
+
+    def known_at(moment: datetime | None) -> Reading:
+        return read_record(options.record, format=options.format, patient=options.patient, now=moment, local=local)
+
+    reading = known_at(options.now)
+    if options.since and options.since >= reading.timeline.index:
+        return _say(f"--since must lie before the assessment, {reading.timeline.index:%Y-%m-%dT%H:%MZ}.", USAGE)
+    before = known_at(options.since) if options.since else None
+    answer = advise(reading, before=before, version=__version__, depth=options.depth, limits=options.limits)
     if options.html:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carnallite.plan import Advice
 from carnallite.quantity import analyte
-from carnallite.surfaces import lanes, outlook, panels, plans, views, words
+from carnallite.surfaces import lanes, outlook, panels, plans, response, views, words
 from carnallite.surfaces.figure import timeline_svg, window
 from carnallite.surfaces.leading import simulated
 from carnallite.surfaces.page import FLAGS, Page
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from carnallite.assessment import Assessment
+    from carnallite.plan import Response
     from carnallite.record import Exposure, Observation, Timeline
 
 _SHOWN_UNREAD = 25
@@ -55,7 +56,7 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
     from markupsafe import Markup  # noqa: PLC0415
 
     if not isinstance(assessment, Advice):
-        return {"plans": (), "no_forecast": "", "outlooks": ()}
+        return {"plans": (), "no_forecast": "", "outlooks": (), "response": None}
     told, lines = assessment.forecast, plans.table(assessment, units)
     return {
         "plans": plans.shown(assessment, page.tell),
@@ -65,7 +66,15 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
         "outlook_members": told.members if told is not None else 0,
         "outlook_figure": Markup(outlook.figure(assessment, timeline, units=units)),  # noqa: S704  (escaped there)
         "outlook_assumptions": " ".join(told.assumptions) if told is not None else "",
+        "response": None if assessment.response is None else _response(assessment.response, units),
     }
+
+
+def _response(told: Response, units: words.Units) -> dict[str, Any]:
+    return {
+        "since": words.at(told.since), "why_not": told.why_not, "words": told.words,
+        "rows": response.compared(told, units), "moved": response.moved(told), "notes": tuple(response.notes(told)),
+    }  # fmt: skip
 
 
 @cache

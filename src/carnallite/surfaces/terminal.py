@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from carnallite.knowledge import knowledge
 from carnallite.plan import Advice
-from carnallite.surfaces import plans, words
+from carnallite.surfaces import plans, response, words
 from carnallite.surfaces.console import Page
 from carnallite.surfaces.printed import share
 from carnallite.surfaces.why import write
@@ -69,6 +69,8 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
     page.write(f"{words.sample_times(assessment)}. Times are UTC.", indent=2, style="faint")
     _causes(page, assessment, tell, units)
     if isinstance(assessment, Advice):
+        if assessment.response is not None:
+            response.write(page, assessment.response, units)
         plans.write(page, assessment, tell, units)
     _why(page, assessment, tell, units)
     _explained(page, assessment)

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-from foretell import Cut, Look, Outcome, after_the_cut
+from foretell import Cut, Look, Outcome
 from foretell_page import MARKS, put_into, tabled
 from foretell_score import (
     Forecast,
@@ -27,6 +27,7 @@ from foretell_score import (
 )
 from foretell_stays import Stay, cuts, held_back, known_at, whole
 
+from carnallite.assessment.cloud.history import after_the_cut
 from carnallite.physiology.scenario import Dose
 from carnallite.record.entry import Entry, Person
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -180,3 +181,19 @@ def test_ages_turn_on_the_birthday(born: str, age: float) -> None:
     found = read(observation(K, 4.0, "mmol/L"), who=patient(birthDate=born)).timeline.age()
     assert found is not None
     assert int(found) == age
+
+
+def test_looking_back_nothing_that_ended_later_has_ended() -> None:
+    drugs = (
+        drug("omeprazole", status="stopped", effectivePeriod={"start": "2020-01-01", "end": "2020-06-03"}),
+        drug("furosemide", status="active", effectivePeriod={"start": "2020-01-01", "end": "2021-01-01"}),
+        drug("amiloride", status="stopped", effectivePeriod={"start": "2020-01-01", "end": "2021-01-01"}),
+    )
+    last = observation("2601-3", 0.6, "mmol/L", effectiveDateTime="2020-06-10T08:00:00Z")
+    now = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    then = {one.ingredient: one for one in read(*drugs, last, now=now).timeline.exposures}
+    assert (then["omeprazole"].status, then["omeprazole"].stop) == ("current", None)
+    assert then["furosemide"].status == "current"
+    assert then["amiloride"].status == "stopped"  # an end beyond all that the record tells was only planned
+    today = {one.ingredient: one.status for one in read(*drugs, last).timeline.exposures}
+    assert today == {"omeprazole": "stopped", "furosemide": "current", "amiloride": "stopped"}

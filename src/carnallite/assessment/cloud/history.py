@@ -15,6 +15,7 @@ from carnallite.assessment.cloud.weigh import disputed, errors, numbers
 from carnallite.errors import UnitError, UnknownIdError
 from carnallite.knowledge import knowledge
 from carnallite.physiology import substance
+from carnallite.physiology.convention import conventions
 from carnallite.physiology.scenario import Dose, Sampling, Scenario
 from carnallite.physiology.timing import DAY
 from carnallite.record import membership
@@ -81,7 +82,7 @@ def history_of(facts: Facts, person: Person, causes: tuple[str, ...]) -> History
     """Return the history of a patient in whom some causes may act."""
     notes: list[str] = []
     treatments = tuple(_treatments(facts, notes))
-    seen = _seen(facts)
+    seen = seen_of(facts)
     looked = {LENGTH - DAY, LENGTH, *(one.time for one in seen), *(one.time - DAY for one in seen)}
     scenario = Scenario(
         title="History",
@@ -91,7 +92,7 @@ def history_of(facts: Facts, person: Person, causes: tuple[str, ...]) -> History
         dose=tuple(events(treatments)),
         sampling=Sampling(at=tuple(f"{time:.6f} h" for time in sorted(looked))),
     )
-    windows = {id: window for id in causes if (window := _window(facts, id)) is not None}
+    windows = {id: window for id in causes if (window := window_of(facts, id)) is not None}
     return History(scenario, windows, seen, treatments, tuple(dict.fromkeys(notes)))
 
 
@@ -106,7 +107,8 @@ def hour(facts: Facts, time: datetime) -> float:
 
 
 # what was measured --------------------------------------------------------------------------------------------------
-def _seen(facts: Facts) -> tuple[Seen, ...]:
+def seen_of(facts: Facts) -> tuple[Seen, ...]:
+    """Return the results by which members are weighed, of the last days; several of one test count less each."""
     found = []
     for test in errors():
         dated = [one for one in facts.results(test) if _counts(one) and _in_view(facts, one)]
@@ -130,8 +132,8 @@ def _in_view(facts: Facts, one: Observation) -> bool:
 
 
 # what was taken and given -------------------------------------------------------------------------------------------
-def _window(facts: Facts, cause: str) -> tuple[float, float] | None:
-    """Return when a drug was taken that bears the name of the cause."""
+def window_of(facts: Facts, cause: str) -> tuple[float, float] | None:
+    """Return from when until when [h] a drug was taken that bears the name of the cause; none where nobody knows."""
     if knowledge().causes[cause].group != "drug":
         return None
     taken = [one for one in facts.exposures(cause) if one.status in {"current", "stopped"} and one.start is not None]
@@ -204,6 +206,48 @@ def events(treatments: Sequence[Treatment]) -> Iterator[Dose]:
             yield Dose(what=dose.what, amount=total, route=dose.route, at=f"{begin:.6f} h", over=f"{end - begin:.6f} h")
         if turn < until:
             yield msgspec.structs.replace(dose, start=f"{turn:.6f} h")
+
+
+def given_since(facts: Facts, hours: float) -> tuple[Dose, ...]:
+    """Return what was given in the last hours before the index, and the rest of what ran then; times from there on."""
+    shift = hours - LENGTH
+    return tuple(dose for one in treatments_of(facts) for dose in after_the_cut(one.dose, shift) if _at(dose) < hours)
+
+
+def after_the_cut(dose: Dose, shift: float) -> Iterator[Dose]:
+    """Yield what of a dose of a history is given after a cut; `shift` brings its times [h] to those of the cut.
+
+    >>> [one.amount for one in after_the_cut(Dose(what="x", amount="8 mmol", route="oral", at=("3 h", "9 h")), -4.0)]
+    ['8 mmol']
+    """
+    over = _hours(dose.over) if dose.over else conventions()[dose.route]
+    for hour in _times(dose):
+        begin = hour + shift
+        if begin >= 0:
+            yield _once(dose, begin, over, 1.0)
+        elif begin + over > 0:
+            yield _once(dose, 0.0, begin + over, (begin + over) / over)
+
+
+def _times(dose: Dose) -> list[float]:
+    if dose.every:
+        found: list[float] = np.arange(_hours(dose.start), _hours(dose.until), _hours(dose.every)).tolist()
+        return found
+    return [_hours(text) for text in dose.at]
+
+
+def _at(dose: Dose) -> float:
+    return _hours(dose.at[0])
+
+
+def _once(dose: Dose, begin: float, over: float, share: float) -> Dose:
+    size, unit = dose.amount.split()
+    amount = f"{float(size) * share:.6g} {unit}"
+    return Dose(what=dose.what, amount=amount, route=dose.route, at=(f"{begin:.6f} h",), over=f"{over:.6f} h")
+
+
+def _hours(text: str) -> float:
+    return float(text.split(maxsplit=1)[0])
 
 
 def _begin(facts: Facts, exposure: Exposure, name: str, notes: list[str]) -> float:

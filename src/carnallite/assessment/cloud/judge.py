@@ -12,7 +12,7 @@ import numpy as np
 
 from carnallite.assessment.cloud.around import anything, around
 from carnallite.assessment.cloud.asked import asked_of
-from carnallite.assessment.cloud.members import NONE, Members, causes
+from carnallite.assessment.cloud.members import Members
 from carnallite.assessment.cloud.sets import IMPOSSIBLE, level, log_mean, replaced, scores, unread
 from carnallite.assessment.cloud.weigh import likelihood
 
@@ -185,9 +185,5 @@ class _Drawn:
 
 def acting_in(cloud: Cloud) -> dict[str, float]:
     """Return the weight of members on whom each cause acts."""
-    acting = cloud.members.acting()
-    found = {
-        causes()[number]: float(cloud.weight[(acting == number).any(axis=1)].sum())
-        for number in np.unique(acting[acting != NONE])
-    }
+    found = {id: float(cloud.weight[has].sum()) for id, has in cloud.members.having().items()}
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))

@@ -69,6 +69,11 @@ class Members(NamedTuple):
         found: Whole = np.array([*cause_of(), NONE])[self.form]
         return found
 
+    def having(self) -> dict[str, NDArray[np.bool_]]:
+        """Return on whom each cause acts [member], of causes that act on somebody."""
+        acting = self.acting()
+        return {causes()[number]: (acting == number).any(axis=1) for number in np.unique(acting[acting != NONE])}
+
 
 @cache
 def forms() -> tuple[Form, ...]:

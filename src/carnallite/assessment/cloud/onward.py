@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,12 +19,13 @@ from carnallite.physiology.scenario import Act, Clamp, Dose, Sampling, Scenario
 from carnallite.physiology.simulate import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.fit import Fit
     from carnallite.assessment.cloud.members import Members
+    from carnallite.assessment.cloud.shown import Part
     from carnallite.physiology.simulate import Trajectories
 
 
@@ -33,8 +34,9 @@ class Later(NamedTuple):
 
     Attributes
     ----------
-    ended : collection of str
-        Causes that end at the index, such as a drug that is stopped; those that the record ends do so anyway.
+    ended : mapping of cause to float
+        [h] Causes that end so long after the index, such as a drug that is stopped; 0 is at the index, where those
+        that the record ends do so anyway.
     clock : str
         The time of day at the index.
     """
@@ -43,7 +45,7 @@ class Later(NamedTuple):
     factors: tuple[Act, ...] = ()
     treatments: tuple[Act, ...] = ()
     clamps: tuple[Clamp, ...] = ()
-    ended: Collection[str] = ()
+    ended: Mapping[str, float] = {}
     clock: str = "00:00"
 
 
@@ -82,12 +84,15 @@ def onward(
         sampling=Sampling(at=tuple(f"{time:.6f} h" for time in times)),
     )  # fmt: skip
     forms = np.unique(members.form[members.form != NONE])
-    acting = [row for row in forms if _goes_on(fit, members, row, later.ended)]
-    given = staged(scenario, members, [part(members, row) for row in acting], seed=SEED)
+    given = staged(scenario, members, list(_parts(fit, members, forms, later.ended)), seed=SEED)
     begun = People(given.people.constants, fit.people.states[:, whose])
     return run(replace(given, people=begun), tuple(outputs), rtol=CLOSE)
 
 
-def _goes_on(fit: Fit, members: Members, row: int, ended: Collection[str]) -> bool:
-    cause = causes()[members.acting()[members.form == row][0]]
-    return cause not in ended and fit.history.windows.get(cause, (0.0, np.inf))[1] > LENGTH
+def _parts(fit: Fit, members: Members, forms: NDArray[np.int64], ended: Mapping[str, float]) -> Iterator[Part]:
+    """Yield what goes on to act after the index, and for how long."""
+    for row in forms:
+        cause = causes()[members.acting()[members.form == row][0]]
+        hours = ended.get(cause, np.inf)
+        if hours > 0 and fit.history.windows.get(cause, (0.0, np.inf))[1] > LENGTH:
+            yield part(members, row, until="" if np.isinf(hours) else f"{hours:.6f} h")
