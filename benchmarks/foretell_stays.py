@@ -118,7 +118,8 @@ def whole(stay: Stay) -> Reading:
 def known_at(stay: Stay, moment: datetime) -> Reading:
     """Return what the record held at a moment; nothing in it was written or happened later.
 
-    Diagnoses that are coded at discharge are left out, and so is the end of what had not ended.
+    Diagnoses that are coded at discharge are left out, and so is the end of what had not ended; of a dose that was
+    still running there is what had run in.
     """
     return build(stay.person, [_so_far(one, moment) for one in stay.entries if _is_known(one, moment)], now=moment)
 
@@ -128,12 +129,20 @@ def _is_known(entry: Entry, moment: datetime) -> bool:
         return False
     if entry.time is None:
         return entry.where.startswith(BEFORE_THE_STAY)
-    return entry.time <= moment
+    return entry.time < moment if _runs(entry, moment) else entry.time <= moment
+
+
+def _runs(entry: Entry, moment: datetime) -> bool:
+    return entry.single and entry.end is not None and entry.end > moment
 
 
 def _so_far(entry: Entry, moment: datetime) -> Entry:
     if entry.end is None or entry.end <= moment:
         return entry
+    if entry.single and entry.time is not None:
+        share = (moment - entry.time) / (entry.end - entry.time)
+        dose = None if entry.dose is None else entry.dose * share
+        return msgspec.structs.replace(entry, end=moment, dose=dose)
     status = "active" if entry.kind == "drug" else entry.status
     return msgspec.structs.replace(entry, end=None, status=status)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from carnallite.knowledge import knowledge
+from carnallite.knowledge import Route, knowledge
 from carnallite.quantity import analyte
 from carnallite.record.codes import membership
 from carnallite.record.timeline import Issue
+from carnallite.record.understand import label_words
 
 if TYPE_CHECKING:
     from carnallite.record.entry import Entry
@@ -32,7 +33,7 @@ _PER_DAY = {
     "weekly": 1 / 7,
 }  # fmt: skip
 _GRAMS = frozenset({"g", "gm", "gram", "grams"})
-_INJECTED = re.compile(r"\b(?:iv|ivpb|ivp|intraven\w*|im|intramusc\w*|sc|sq|subcut\w*)\b", re.IGNORECASE)
+_INJECTED = frozenset({"intravenous", "intramuscular", "subcutaneous"})
 _PERIODS = {"d": 1, "day": 1, "24h": 1, "h": 24, "hour": 24, "week": 1 / 7, "wk": 1 / 7}
 
 
@@ -81,11 +82,25 @@ def _elemental(entry: Entry, ingredient: str, value: float, unit: str, issues: l
     content = _mmol_per_g().get(ingredient)
     if "elemental" in said:
         return grams * 1000 / (analyte("serum_magnesium").molar_mass or 1.0)
-    injected = _INJECTED.search(entry.route) is not None
+    injected = route_of(entry.route) in _INJECTED
     if content is not None and ("salt" in said or (injected and unit in _GRAMS)):
         return grams * content
     what = "A magnesium dose in mass does not say whether it is the element or the salt."
     issues.append(Issue("magnesium_dose_unclear", entry.where, what, "Give it in mmol, or write 'elemental'."))
+    return None
+
+
+@cache
+def route_of(text: str) -> Route | None:
+    """Return the route that a text names, or None where it does not say.
+
+    >>> route_of("IV DRIP"), route_of("02-Fluids (Crystalloids)"), route_of("PO/NG"), route_of("")
+    ('intravenous', 'intravenous', 'oral', None)
+    """
+    said = f" {label_words(text)} "
+    for route, names in knowledge().lexicon["language"].routes.items():
+        if any(f" {label_words(name)} " in said for name in names):
+            return route  # type: ignore[return-value]
     return None
 
 

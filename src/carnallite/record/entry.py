@@ -51,7 +51,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     specimen: str = ""
     time: datetime | None = None
     end: datetime | None = None
-    single: bool = False  # a drug given once at `time`, not taken from then on
+    single: bool = False  # a drug given once, at `time` or from then to `end`, not taken from then on
     status: str = ""
     certainty: str = ""  # of a diagnosis: confirmed, refuted, provisional ...
     dose: float | None = None

@@ -295,6 +295,11 @@ def _times(instant: Text, period: Period | None) -> tuple[datetime | None, datet
     return start, end
 
 
+def _is_timed(period: Period | None) -> bool:
+    """Return whether a period has two times, not dates: it is one infusion then, not a course of doses."""
+    return period is not None and all("T" in (text or "") for text in (period.start, period.end))
+
+
 def _observations(where: str, resource: Resource, named: dict[str, Concept]) -> Iterator[Entry]:
     time, _ = _times(resource.effective_date_time or resource.effective_instant, resource.effective_period)
     time = time or (first_instant(resource.issued) if resource.issued else None)
@@ -414,7 +419,7 @@ def _drug(where: str, resource: Resource, drugs: dict[str, Concept]) -> Entry:
         bounded = _times(None, repeat.bounds_period)
         start, end = start or bounded[0], end or bounded[1]
     given = resource.resource_type == "MedicationAdministration"
-    single = given and bool(resource.effective_date_time)
+    single = given and bool(resource.effective_date_time or _is_timed(resource.effective_period))
     ordered = resource.authored_on or resource.when_handed_over
     start = start or (first_instant(ordered) if ordered else None)
     quantity = dosage.dose or next((part.dose_quantity for part in dosage.dose_and_rate if part.dose_quantity), None)

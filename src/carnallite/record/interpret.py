@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from carnallite.knowledge import Route, knowledge
+from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record import codes as coding
-from carnallite.record.dose import dose_of
+from carnallite.record.dose import dose_of, route_of
 from carnallite.record.moments import began
 from carnallite.record.result import result
 from carnallite.record.timeline import (
@@ -23,7 +22,7 @@ from carnallite.record.timeline import (
     Timeline,
     Unread,
 )
-from carnallite.record.understand import Mention, is_denial, label_words, mentions
+from carnallite.record.understand import Mention, is_denial, mentions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,7 +181,7 @@ def _drug(entry: Entry, into: Gathered) -> None:
                 status,
                 entry.where,
                 start=entry.time,
-                stop=entry.time if entry.single else entry.end,
+                stop=entry.end or (entry.time if entry.single else None),
                 given=(entry.time,) if entry.single and entry.time else (),
                 route=route_of(entry.route) or route_of(f"{entry.text} {entry.dose_text}"),
                 dose=dose.value,
@@ -193,16 +192,6 @@ def _drug(entry: Entry, into: Gathered) -> None:
             )
         )
     _remember_text(entry, entry.notes, into)
-
-
-@cache
-def route_of(text: str) -> Route | None:
-    """Return the route that a text names, or None where it does not say."""
-    said = f" {label_words(text)} "
-    for route, names in knowledge().lexicon["language"].routes.items():
-        if any(f" {label_words(name)} " in said for name in names):
-            return route  # type: ignore[return-value]
-    return None
 
 
 def _encounter(entry: Entry, into: Gathered) -> None:

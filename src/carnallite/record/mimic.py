@@ -117,7 +117,7 @@ def _infusions(reader: Reader) -> None:
         given = _given(where, row, items)
         start, end = first_instant(row["starttime"]), first_instant(row["endtime"])
         route = row["ordercategoryname"]
-        return msgspec.structs.replace(given, time=start, end=end, single=end is None, route=route)
+        return msgspec.structs.replace(given, time=start, end=end, single=True, route=route)
 
     def carevue(where: str, row: Row) -> Entry | None:
         if (number(row["amount"]) or 0) <= 0:  # a change of rate; what ran in has rows of its own

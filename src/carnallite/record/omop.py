@@ -214,31 +214,32 @@ def _observation(where: str, row: Row, words: Vocabulary) -> Entry:
 
 def _drug(where: str, row: Row, words: Vocabulary) -> Entry:
     codes, text = codes_of(row, "drug", words, drug_code)
-    start, end = _drug_times(row)
+    start, end, is_timed = _drug_times(row)
+    is_given = row["drug_type_concept_id"] in _ADMINISTRATIONS
     unit, sig = row["dose_unit_source_value"], "" if row["sig"] == "0" else row["sig"]
     printed = read_number(sig)
     dose = None
     if printed and unit and printed[2].casefold() == unit.casefold():
         dose, sig = printed[1], ""
-    elif not sig and unit and row["drug_type_concept_id"] in _ADMINISTRATIONS:
+    elif not sig and unit and is_given:
         dose = _number(row["quantity"])  # of an order it would be what was dispensed
     routes = (row["route_source_value"], words.get(row["route_concept_id"], Meaning()).name)
     return Entry(
-        kind="drug", where=where, codes=codes, text=text, time=start, end=end,
+        kind="drug", where=where, codes=codes, text=text, time=start, end=end, single=is_given and is_timed,
         status="completed" if end else "", dose=dose, dose_unit=unit if dose is not None else "",
         dose_text=sig,
         route=". ".join(part for part in routes if part and part != "0"),
     )  # fmt: skip
 
 
-def _drug_times(row: Row) -> tuple[datetime | None, datetime | None]:
-    """Return start and end of an exposure; two times at midnight are dates, and the last day counts."""
+def _drug_times(row: Row) -> tuple[datetime | None, datetime | None, bool]:
+    """Return start and end, and whether they are times; two at midnight are dates, and the last day counts."""
     start, end = row["drug_exposure_start_datetime"], row["drug_exposure_end_datetime"]
     dated = start.endswith(_MIDNIGHT) and end.endswith(_MIDNIGHT)
     if end and not dated:
-        return _start(row, "drug_exposure_start"), _moment(end)
+        return _start(row, "drug_exposure_start"), _moment(end), True
     last = row["drug_exposure_end_date"] or end[:10]
-    return _start(row, "drug_exposure_start"), _end(last)
+    return _start(row, "drug_exposure_start"), _end(last), False
 
 
 def _condition(where: str, row: Row, words: Vocabulary, visits: dict[str, Row]) -> Entry:

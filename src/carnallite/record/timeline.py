@@ -68,13 +68,19 @@ class Exposure(Value, frozen=True):
     where: str
     start: datetime | None = None
     stop: datetime | None = None
-    given: tuple[datetime, ...] = ()  # single administrations
+    given: tuple[datetime, ...] = ()  # single administrations; one that took time ran until `stop`
     route: Route | None = None
     dose: float | None = None
     dose_unit: str = ""
     per_day: float | None = None  # doses a day
     elemental_mmol: float | None = None  # per dose, where the record says so without doubt
     matched: str = ""
+
+    def ran(self) -> float | None:
+        """Return how long a single administration took [h], or None where the record does not say."""
+        if len(self.given) != 1 or self.stop is None or self.stop <= self.given[0]:
+            return None
+        return (self.stop - self.given[0]) / timedelta(hours=1)
 
 
 class Condition(Value, frozen=True):

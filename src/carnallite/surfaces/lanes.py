@@ -145,7 +145,7 @@ def draw(lane: Lane, timeline: Timeline, time: TimeScale, top: float, right: flo
     spans = [(one, span) for one in lane.exposures if (span := _span(one, timeline.index, time))]
     for one, span in spans:
         overlapping = [other for _, other in spans if other[0] < span[1] and span[0] < other[1]]
-        if one.given:
+        if one.given and one.ran() is None:
             parts += [_dose(moment, time, middle, lane.color) for moment in map(words.utc, one.given)]
         else:
             parts.append(_bar(one, span, time, middle, lane.color))

@@ -74,6 +74,18 @@ def test_members_are_people_like_the_patient(cloud: tuple[Cloud, Facts]) -> None
     assert cloud[0].person.age == 55
 
 
+@pytest.mark.parametrize(("end", "over"), [("2020-06-01T07:30:00Z", "1.500000 h"), ("", "4 h")])
+def test_an_infusion_runs_as_long_as_the_record_says(end: str, over: str) -> None:
+    begin = "2020-06-01T06:00:00Z"
+    when = {"effectivePeriod": {"start": begin, "end": end}} if end else {"effectiveDateTime": begin}
+    infusion = drug("magnesium sulfate", **when, resourceType="MedicationAdministration", status="completed")
+    infusion["dosage"] = {"route": {"text": "IV"}, "dose": {"value": 2, "unit": "g"}}
+    history = history_of(Facts(read(observation("2601-3", 0.5, "mmol/L"), infusion).timeline), anybody(), ())
+    (dose,) = (one.dose for one in history.treatments)
+    assert (dose.amount, dose.over, dose.at) == ("8.12 mmol", over, (f"{LENGTH - 2:.6f} h",))
+    assert any("taken to have run over" in note for note in history.notes) == (not end)
+
+
 def test_systematic_draws_keep_the_share_of_each() -> None:
     weight = np.array([0.1, 0.0, 0.6, 0.3])
     assert np.bincount(systematic(weight, 1000), minlength=4) / 1000 == pytest.approx(weight, abs=0.002)

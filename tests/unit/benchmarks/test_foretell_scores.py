@@ -152,6 +152,18 @@ def test_nothing_of_the_future_is_known() -> None:
     assert known_at(STAY, hour(50)).timeline.exposures[0].stop == hour(40)
 
 
+def test_of_an_infusion_that_runs_there_is_what_ran_in() -> None:
+    infusion = Entry(
+        kind="drug", where="given 1", text="magnesium sulfate", time=hour(2), end=hour(6), single=True, dose=4.0,
+        dose_unit="g", route="IV", status="completed",
+    )  # fmt: skip
+    stay = STAY._replace(entries=(*STAY.entries[:7], infusion))
+    assert not known_at(stay, hour(2)).timeline.exposures
+    for moment, grams in ((3, 1.0), (6, 4.0), (9, 4.0)):
+        (one,) = known_at(stay, hour(moment)).timeline.exposures
+        assert (one.given, one.stop, one.dose) == ((hour(2),), hour(min(moment, 6)), grams)
+
+
 @pytest.mark.parametrize(
     ("at", "shift", "given"),
     [("10 h", -4.0, [("8 mmol", "6.000000 h", "4.000000 h")]), ("3 h", -4.0, [("6 mmol", "0.000000 h", "3.000000 h")]),

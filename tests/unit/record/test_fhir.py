@@ -176,6 +176,22 @@ def test_an_end_that_cannot_be_read_is_still_an_end() -> None:
     assert all(cause.probability < 0.5 for cause in found.causes if cause.id == "ppi")
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [("2020-05-31T08:00:00Z", "2020-05-31T10:00:00Z", 2.0), ("2020-05-30", "2020-05-31", None)],
+)
+def test_an_administration_between_two_times_is_one_infusion(start: str, end: str, hours: float | None) -> None:
+    infusion = {
+        "resourceType": "MedicationAdministration", "status": "completed", "subject": {"reference": "Patient/p1"},
+        "medicationCodeableConcept": {"text": "magnesium sulfate"}, "effectivePeriod": {"start": start, "end": end},
+        "dosage": {"route": {"text": "IV"}, "dose": {"value": 2, "unit": "g"}},
+    }  # fmt: skip
+    (one,) = read(observation(MG, 0.5, "mmol/L"), infusion).timeline.exposures
+    assert (one.ran(), len(one.given)) == (hours, 0 if hours is None else 1)
+    assert one.elemental_mmol == pytest.approx(8.12)
+    assert one.stop is not None
+
+
 @pytest.mark.parametrize(("born", "age"), [("2002-06-01", 18.0), ("2002-06-02", 17.0), ("2004-02-29", 16.0)])
 def test_ages_turn_on_the_birthday(born: str, age: float) -> None:
     found = read(observation(K, 4.0, "mmol/L"), who=patient(birthDate=born)).timeline.age()

@@ -89,7 +89,8 @@ def test_mimic_orders(tmp_path: Path):
 def test_mimic_infusions_that_ran(tmp_path: Path):
     items = [{"itemid": 222011, "label": "Magnesium Sulfate"}, {"itemid": 30026, "label": "KCL"}]
     late = {"itemid": 222011, "starttime": "2140-05-01 10:00:00", "endtime": "2140-05-01 12:00:00", "amount": 4,
-            "amountuom": "grams", "ordercategoryname": "02-Fluids", "statusdescription": "FinishedRunning"}  # fmt: skip
+            "amountuom": "grams", "ordercategoryname": "02-Fluids (Crystalloids)",
+            "statusdescription": "FinishedRunning"}  # fmt: skip
     early = {
         "itemid": 30026,
         "charttime": "2140-05-01 10:00:00",
@@ -102,8 +103,9 @@ def test_mimic_infusions_that_ran(tmp_path: Path):
         inputevents_cv=numbered(early, early | {"amount": 0}, early | {"amount": ""}),
     )  # fmt: skip
     running, single = kinds(loaded, "drug")
-    assert (running.text, running.dose, running.dose_unit, running.single) == ("Magnesium Sulfate", 4, "grams", False)
+    assert (running.text, running.dose, running.dose_unit, running.single) == ("Magnesium Sulfate", 4, "grams", True)
     assert (running.end, running.status) == (DAY.replace(hour=12), "completed")
+    assert running.route == "02-Fluids (Crystalloids)"
     assert (single.text, single.dose, single.route, single.single) == ("KCL", 20, "Oral", True)
 
 

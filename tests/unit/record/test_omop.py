@@ -235,6 +235,16 @@ def test_doses_and_times_of_drugs(tmp_path: Path):
     assert (open_end.dose, open_end.dose_text, open_end.end, open_end.status) == (None, "", None, "")
 
 
+def test_an_administration_between_two_times_was_given_once(tmp_path: Path):
+    timed = {"drug_exposure_start_datetime": "2020-06-01 08:00:00", "drug_exposure_end_datetime": "2020-06-01 09:00:00"}
+    given, ordered, dated = entries(tmp_path, {"person": PEOPLE, "drug_exposure": [
+        drug(1, drug_type_concept_id=32818, **timed), drug(2, **timed), drug(3, drug_type_concept_id=32818),
+    ]})  # fmt: skip
+    assert (given.single, given.end) == (True, datetime(2020, 6, 1, 9, tzinfo=UTC))
+    assert not ordered.single
+    assert not dated.single
+
+
 def test_short_drug_names_are_text(tmp_path: Path):
     (entry,) = entries(tmp_path, {"person": PEOPLE, "drug_exposure": [drug(1, drug_source_value="NS")]})
     assert entry.text == "NS"

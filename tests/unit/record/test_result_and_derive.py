@@ -92,6 +92,7 @@ def test_samples_of_different_days_do_not_belong_together() -> None:
         ("24 mmol/d", "magnesium_citrate", "oral", 24.0),
         ("16 mEq", "magnesium_sulfate", "iv", 8.0),
         ("2 g", "magnesium_sulfate", "intravenous", 8.12),
+        ("2 g", "magnesium_sulfate", "02-Fluids (Crystalloids)", 8.12),
         ("243 mg elemental", "magnesium_oxide", "oral", 10.0),
     ],
 )

@@ -192,6 +192,16 @@ def test_lanes_show_what_a_drug_does_and_how_long(timeline: Timeline) -> None:
     assert "metformin" not in found
 
 
+def test_an_infusion_is_a_bar_and_a_moment_is_a_tick() -> None:
+    begun = INDEX - timedelta(days=10)
+    bars = []
+    for stop in (10, 4):
+        given = taken("magnesium_sulfate", 10, stop, given=(begun,))
+        root = drawn(course(observed("serum_magnesium", 0.5, 12), exposures=(given,)))
+        bars.append(sum(1 for _ in root.iter(f"{SVG}rect")))
+    assert bars[1] == bars[0] + 1
+
+
 def test_at_most_a_dozen_lanes_and_the_wasters_stay() -> None:
     found = texts(drawn(SHAPES["many drugs"]))
     lanes = [name for name in MANY_DRUGS if name.replace("_", " ") in found]

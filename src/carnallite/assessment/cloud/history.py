@@ -166,9 +166,7 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
     if not amount:
         notes.append(f"{name} was given and is not simulated: its dose is not clear.")
         return None
-    over = f"{numbers()['infusion']:g} h" if exposure.route == "intravenous" else ""
-    if over:
-        notes.append(f"{name} by vein: each dose is taken to have run over {over}.")
+    over = _over(exposure, name, notes)
     times = sorted(hour(facts, time) for time in exposure.given)
     times = [time for time in times if 0 <= time < LENGTH]
     goes_on = facts.is_taken(exposure) and exposure.per_day is not None
@@ -188,6 +186,17 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
         what=what, amount=amount, route=route, over=over, every=every, start=f"{start:.6f} h", until=f"{until:.6f} h"
     )  # fmt: skip
     return Treatment(exposure.ingredient, dose, goes_on)
+
+
+def _over(exposure: Exposure, name: str, notes: list[str]) -> str:
+    """Return how long each dose by vein ran: as the record says, else as long as infusions are taken to."""
+    if exposure.route != "intravenous":
+        return ""
+    ran = exposure.ran()
+    if ran is not None:
+        return f"{ran:.6f} h"
+    notes.append(f"{name} by vein: each dose is taken to have run over {numbers()['infusion']:g} h.")
+    return f"{numbers()['infusion']:g} h"
 
 
 def events(treatments: Sequence[Treatment]) -> Iterator[Dose]:
