@@ -132,10 +132,10 @@ def outcome_of(source: str, number: int, data: Path = DATA) -> Outcome:
     except CarnalliteError as error:
         return Outcome(number, Look(why_not=error.what), ())
     moments = cuts(timeline, CUTS[source])
-    return Outcome(number, _looked(timeline)[0], tuple(_cut(stay, timeline, moment) for moment in moments))
+    return Outcome(number, looked(timeline)[0], tuple(_cut(stay, timeline, moment) for moment in moments))
 
 
-def _looked(timeline: Timeline) -> tuple[Look, Fit | None]:
+def looked(timeline: Timeline) -> tuple[Look, Fit | None]:
     """Weigh and fit members; what goes wrong is an answer too."""
     began = time.perf_counter()
     everybody = panel([timeline])
@@ -166,7 +166,7 @@ def _looked(timeline: Timeline) -> tuple[Look, Fit | None]:
 
 def _cut(stay: Stay, timeline: Timeline, moment: datetime) -> Cut:
     held = held_back(timeline, moment)
-    look, fit = _looked(known_at(stay, moment).timeline)
+    look, fit = looked(known_at(stay, moment).timeline)
     if fit is None:
         return Cut(look, 0, ())
     last = max(one.hours for one in held)
@@ -175,10 +175,11 @@ def _cut(stay: Stay, timeline: Timeline, moment: datetime) -> Cut:
         shown = shown_later(fit, doses, [one.hours for one in held])
     except CarnalliteError as error:
         return Cut(msgspec.structs.replace(look, why_not=f"{type(error).__name__} was raised"), len(doses), ())
-    return Cut(look, len(doses), tuple(_foretold(fit, one, shown[one.test][:, row]) for row, one in enumerate(held)))
+    return Cut(look, len(doses), tuple(foretold_of(fit, one, shown[one.test][:, row]) for row, one in enumerate(held)))
 
 
-def _foretold(fit: Fit, held: Held, shown: Numbers) -> Foretold:
+def foretold_of(fit: Fit, held: Held, shown: Numbers) -> Foretold:
+    """Return what members foretell of a held-back value, of what they show [member] at its time."""
     course = population.columns(fit.course, [held.test])[held.test]
     seen = [one for one in fit.history.seen if one.test == held.test]
     at = [int(np.abs(fit.course.time - one.time).argmin()) for one in seen]

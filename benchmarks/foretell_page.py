@@ -120,7 +120,7 @@ def _records(found: dict[str, list[Outcome]]) -> str:
         _record(f"{NAMES[source]}, cut", [cut.look for one in outcomes for cut in one.cuts])
         for source, outcomes in found.items()
     ]
-    return f"### Records inside the cloud\n\n{_table(head, rows)}"
+    return f"### Records inside the cloud\n\n{markdown(head, rows)}"
 
 
 def _record(name: str, looks: Sequence[Look]) -> list[str]:
@@ -150,7 +150,7 @@ def _reasons(found: dict[str, list[Outcome]]) -> str:
         if look.why_not
     )
     rows = [[source, kind, why, str(count)] for (source, kind, why), count in sorted(counts.items())]
-    return f"Not simulated:\n\n{_table(('source', 'record', 'why', 'records'), rows)}" if rows else ""
+    return f"Not simulated:\n\n{markdown(('source', 'record', 'why', 'records'), rows)}" if rows else ""
 
 
 def _methods(source: str, test: str, table: Table, seed: int) -> str:
@@ -175,7 +175,7 @@ def _methods(source: str, test: str, table: Table, seed: int) -> str:
     mean, both = table.scores["shrunk"], table.scores["both"]
     error, log = _sure(mean.error - both.error, table, seed, "+.4f"), _sure(both.log - mean.log, table, seed, "+.3f")
     beyond = f"Members beside the mean of the stays, over the mean alone: {error} in error, {log} in log score."
-    return f"{title}\n\n{told}\n\n{_table(head, rows)}\n\n{beyond}"
+    return f"{title}\n\n{told}\n\n{markdown(head, rows)}\n\n{beyond}"
 
 
 def _sure(values: Numbers, table: Table, seed: int, form: str = ".3f") -> str:
@@ -190,7 +190,7 @@ def _by_horizon(tables: dict[tuple[str, str], Table], seed: int) -> str:
         for low, high in BINS:
             some = table.some((hours >= low) & (hours < high))
             rows += _line([NAMES[source], analyte(test).short, f"{low:g} to {high:g} h"], some, seed)
-    return f"### All held-back values, by time since the cut\n\n{_table(_heads('time'), rows)}" if rows else ""
+    return f"### All held-back values, by time since the cut\n\n{markdown(_heads('time'), rows)}" if rows else ""
 
 
 def _by_kind(tables: dict[tuple[str, str], Table], seed: int) -> str:
@@ -198,7 +198,7 @@ def _by_kind(tables: dict[tuple[str, str], Table], seed: int) -> str:
     for (source, test), table in tables.items():
         for name, keep in _kinds(test).items():
             rows += _line([NAMES[source], analyte(test).short, name], table.which(keep), seed)
-    return f"### The next value, by what was known at the cut\n\n{_table(_heads('where'), rows)}" if rows else ""
+    return f"### The next value, by what was known at the cut\n\n{markdown(_heads('where'), rows)}" if rows else ""
 
 
 def _kinds(test: str) -> dict[str, Keep]:
@@ -237,7 +237,7 @@ def _errors(tables: dict[tuple[str, str], Table], seed: int) -> str:
     )
     head = ("source", "test", "values", "alike", "memory", "spread", "log score over members, and what they missed",
             "over carried")  # fmt: skip
-    return f"### How errors go together\n\n{told_of}\n\n{_table(head, rows)}" if rows else ""
+    return f"### How errors go together\n\n{told_of}\n\n{markdown(head, rows)}" if rows else ""
 
 
 def _heads(third: str) -> tuple[str, ...]:
@@ -263,7 +263,8 @@ def _line(names: list[str], table: Table, seed: int) -> list[list[str]]:
     return [[*names, str(len(table.rows)), *cells]]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of text as a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
