@@ -15,7 +15,7 @@ import msgspec
 
 from carnallite.record import Observation, Reading, Timeline
 from carnallite.record.build import build
-from carnallite.record.entry import Entry, Person
+from carnallite.record.entry import Entry, Person, ran_in
 from carnallite.record.intensive_care import read_eicu, read_mimic
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -139,10 +139,8 @@ def _runs(entry: Entry, moment: datetime) -> bool:
 def _so_far(entry: Entry, moment: datetime) -> Entry:
     if entry.end is None or entry.end <= moment:
         return entry
-    if entry.single and entry.time is not None:
-        share = (moment - entry.time) / (entry.end - entry.time)
-        dose = None if entry.dose is None else entry.dose * share
-        return msgspec.structs.replace(entry, end=moment, dose=dose)
+    if entry.single:
+        return ran_in(entry, moment)
     status = "active" if entry.kind == "drug" else entry.status
     return msgspec.structs.replace(entry, end=None, status=status)
 

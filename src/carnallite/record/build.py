@@ -12,6 +12,7 @@ import msgspec
 from carnallite.errors import RecordRefused
 from carnallite.quantity import analyte
 from carnallite.record.derive import derive
+from carnallite.record.entry import ran_in
 from carnallite.record.interpret import READ, Gathered
 from carnallite.record.moments import first_instant
 from carnallite.record.timeline import Condition, Exposure, Issue, Observation, Patient, Reading, Timeline, Unread
@@ -134,8 +135,11 @@ def _in_order(entry: Entry, issues: list[Issue]) -> Entry:
 def _so_far(entry: Entry, index: datetime, last: datetime | None) -> Entry:
     """Return an entry as it stood at the index: what ended later in the record had not ended yet.
 
-    An end beyond all that the record tells was planned, and says nothing of what was so at the index.
+    An end beyond all that the record tells was planned, and says nothing of what was so at the index. Of an infusion
+    that still ran there is what had run in.
     """
+    if entry.single:
+        return ran_in(entry, index)
     if entry.end is None or last is None or not index < entry.end <= last:
         return entry
     return msgspec.structs.replace(entry, end=None, status="active" if entry.status in _OVER else entry.status)

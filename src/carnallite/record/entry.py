@@ -63,6 +63,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     setting: str = ""
 
 
+def ran_in(entry: Entry, moment: datetime) -> Entry:
+    """Return of a single dose that still runs at a moment what has run in by then; any other entry as it is."""
+    if not entry.single or entry.dose is None or entry.time is None or entry.end is None:
+        return entry
+    if not entry.time < moment < entry.end:
+        return entry
+    return msgspec.structs.replace(
+        entry, end=moment, dose=entry.dose * ((moment - entry.time) / (entry.end - entry.time))
+    )
+
+
 class Loaded(msgspec.Struct, kw_only=True):
     """What a source held, before one patient was chosen.
 

@@ -190,6 +190,9 @@ def test_an_administration_between_two_times_is_one_infusion(start: str, end: st
     assert (one.ran(), len(one.given)) == (hours, 0 if hours is None else 1)
     assert one.elemental_mmol == pytest.approx(8.12)
     assert one.stop is not None
+    if hours is not None:  # half-way through, half of it has run in
+        (one,) = read(infusion, now=datetime(2020, 5, 31, 9, tzinfo=UTC)).timeline.exposures
+        assert (one.ran(), one.elemental_mmol) == (1.0, pytest.approx(4.06))
 
 
 @pytest.mark.parametrize(("born", "age"), [("2002-06-01", 18.0), ("2002-06-02", 17.0), ("2004-02-29", 16.0)])
