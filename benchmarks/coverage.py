@@ -105,6 +105,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     cause: str
     causes: list[str]
+    sex: str
+    age: float
     why_not: str = ""
     plan: str = ""
     foretold: list[Foretold] = []
@@ -116,7 +118,9 @@ def asked(number: int, *, but: str, seed: int = 1) -> Record:
     otherwise, tests = BUTS[but]
     one = patient("each", number, seed=seed, but=otherwise)
     cause = "ppi" if otherwise == "ppi" else causes()[number % len(causes())]
-    record = Record(number=number, cause=cause, causes=list(one.causes))
+    age = one.template.timeline.age() or np.nan  # a template is an adult's
+    sex = one.template.timeline.patient.sex or "unknown"
+    record = Record(number=number, cause=cause, causes=list(one.causes), sex=sex, age=round(age, 1))
     if not one.shown or one.body is None:
         return msgspec.structs.replace(record, why_not="died")
     everybody = panel([with_results(one.template, one.results[tests])])

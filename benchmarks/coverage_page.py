@@ -27,6 +27,7 @@ LAWS = {
     "no_urine": "altered body, no urine and no hormone measured",
     "ppi": "altered body, a proton-pump inhibitor 2.5 times as strong as believed",
 }
+AGES = ((18, 50), (50, 70), (70, 120))  # [a]
 TINY = 1e-3  # [1] nearer to never or always no probability is scored
 
 
@@ -55,14 +56,8 @@ def values_of(records: Sequence[Record]) -> Values:
 
 def page(found: Mapping[str, Sequence[Record]], mark: str) -> str:
     """Return all figures as Markdown."""
-    parts = [
-        mark,
-        *_patients(found),
-        *_pooled(found),
-        *_by_time(found[""]),
-        *_by_cause(found[""]),
-        *_learned(found[""]),
-    ]
+    own = found[""]
+    parts = [mark, *_patients(found), *_pooled(found), *_by_time(own), *_by_whom(own), *_by_cause(own), *_learned(own)]
     return "\n".join(parts) + "\n"
 
 
@@ -149,6 +144,18 @@ def _by_cause(records: Sequence[Record]) -> Iterator[str]:
         rows.append((cause, patients, count, f"{100 * inside / count:.0f} %", ends, "OUTSIDE" if is_out else "inside"))
     yield f"\n{outside} of {len(rows)} causes lie outside of the binomial interval of {100 * SURE:.1f} % about 90 %."
     yield from _table(("cause", "patients", "values", "within 90 %", "interval", "it is"), rows)
+
+
+def _by_whom(records: Sequence[Record]) -> Iterator[str]:
+    yield "\n### By sex and age, altered body"
+    rows = []
+    for sex in sorted({one.sex for one in records}):
+        for low, high in AGES:
+            values = values_of([one for one in records if one.sex == sex and low <= one.age < high])
+            if values.each:
+                patients, inside = len(set(values.whose.tolist())), _percent(values.within(90), values.whose)
+                rows.append((f"{sex}, {low} to {high - 1} years", patients, len(values.each), inside))
+    yield from _table(("who", "patients", "values", "within 90 %"), rows)
 
 
 def _learned(records: Sequence[Record]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from carnallite.assessment.cloud.shown import estimated
 from carnallite.assessment.cloud.weigh import chance, errors
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.individual import Depth, Examined, assess, assess_all, examine
+from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -29,6 +29,7 @@ from carnallite.assessment.values import (
 
 __all__ = [
     "ABSENT",
+    "FAILED",
     "GIVEN",
     "LENGTH",
     "PRESENT",

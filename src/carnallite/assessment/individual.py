@@ -33,6 +33,7 @@ from carnallite.assessment.values import (
     State,
     States,
 )
+from carnallite.errors import CarnalliteError
 from carnallite.knowledge import edition, knowledge
 from carnallite.physiology import engine
 from carnallite.physiology.load import model
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
 
 Depth = Literal["findings", "library", "cloud", "fit"]
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
+FAILED = (
+    CarnalliteError,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+)  # of a simulation: rules and findings stand without
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
 _CLEAR = 0.5
@@ -129,11 +136,12 @@ def _examined(
     why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
     posterior, cloud = everybody.listed, None
     if not why_not:
-        if library is not None:
-            acting = sift(columns, everybody.posterior, row, library).posterior
+        try:
+            acting, cloud = _weighed(everybody, row, library)
+        except FAILED as error:
+            why_not = _failed(error)
         else:
-            acting, cloud = judge(columns, everybody.posterior, row)
-        posterior = to_disorders(columns, acting, [row])
+            posterior = to_disorders(columns, acting, [row])
     everybody = msgspec.structs.replace(everybody, posterior=posterior)
     causes = () if withheld else _with_none(_causes(columns, posterior, row), float(posterior.joint[row, 0]), states)
     issues = list(reading.issues)
@@ -151,9 +159,16 @@ def _examined(
     coincide = either(posterior, row, causes) if is_disordered else ()
     balance, fit, members = None, None, None
     if cloud is not None and depth == "fit":
-        members = fitted(cloud, columns.people[row])
-        if members is not None:
-            balance, fit, causes, factors = _fitted(cloud, members, states, causes, factors)
+        try:
+            members = fitted(cloud, columns.people[row])
+            if members is not None:
+                balance, fit, causes, factors = _fitted(cloud, members, states, causes, factors)
+        except FAILED as error:
+            members = None
+            what = f"The history was not simulated: {_failed(error)}."
+            issues.append(
+                Issue("not_simulated", "assessment", what, "Read causes without shares; no plan is foretold.")
+            )
     answer = Assessment(
         schema=SCHEMA,
         index=timeline.index,
@@ -180,6 +195,18 @@ def _examined(
         ),
     )  # fmt: skip
     return Examined(answer, columns, members)
+
+
+def _weighed(everybody: Panel, row: int, library: Library | None) -> tuple[Posterior, Cloud | None]:
+    """Return what virtual patients say of the causes of one patient, and those that were drawn."""
+    if library is not None:
+        return sift(everybody.columns, everybody.posterior, row, library).posterior, None
+    return judge(everybody.columns, everybody.posterior, row)
+
+
+def _failed(error: Exception) -> str:
+    """Return that a simulation failed; what it was about is no part of it."""
+    return f"the simulation failed ({type(error).__name__})"
 
 
 def _why_not(columns: Columns, row: int, depth: Depth, *, is_disordered: bool, withheld: bool) -> str:

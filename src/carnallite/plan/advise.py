@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.assessment import examine
+from carnallite.assessment import FAILED, examine
 from carnallite.knowledge import knowledge
 from carnallite.plan.forecast import DAYS, as_now, forecast, none, option
 from carnallite.plan.numbers import numbers
@@ -108,7 +108,10 @@ def _foretold(examined: Examined, options: Callable[[Fit], Iterable[Option]], da
     if not told.holds:
         return none(told.words)
     every = [as_now(fit), *options(fit)]
-    return forecast(fit, every, examined.columns.people[0], examined.assessment.index, days)
+    try:
+        return forecast(fit, every, examined.columns.people[0], examined.assessment.index, days)
+    except FAILED as error:
+        return none(f"The simulation failed ({type(error).__name__}).")
 
 
 def drafted(columns: Columns, likely: Mapping[str, float], limits: Path | None = None) -> list[Draft]:

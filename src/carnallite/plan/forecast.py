@@ -76,11 +76,15 @@ def as_now(fit: Fit) -> Option:
 def forecast(fit: Fit, options: Sequence[Option], facts: Facts, index: datetime, days: int = DAYS) -> Forecast:
     """Return what each option brings in the members that fit a patient, for so many days."""
     hours = [hour for hour in HOURS if hour <= days * 24]
-    outlooks = tuple(_outlook(fit, one, facts, index, hours) for one in options)
+    courses = {one: _course(fit, one, index, hours) for one in options}
+    told = {one: course for one, course in courses.items() if (~course.ended_early).mean() >= numbers()["most_live"]}
+    outlooks = tuple(_outlook(course, one, facts) for one, course in told.items())
+    count = len(fit.members.number)
+    lost = tuple(one.id for one in options if one not in told)
+    why_not = "" if outlooks else "Most virtual patients leave the range in which the body holds, whatever is given."
     return Forecast(
-        days=days, members=len(fit.members.number), outlooks=outlooks, assumptions=_ASSUMED,
-        warnings=tuple(fit.history.notes),
-    )  # fmt: skip
+        days=days, members=count, outlooks=outlooks, why_not=why_not, assumptions=_ASSUMED, not_foretold=lost
+    )
 
 
 _ASSUMED = (
@@ -102,12 +106,17 @@ def later(one: Option, index: datetime) -> Later:
     )
 
 
-def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime, hours: Sequence[int]) -> Outlook:
+def _course(fit: Fit, one: Option, index: datetime, hours: Sequence[int]) -> Trajectories:
     ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
     names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *ways)))
-    course = onward(fit, names, hours, later(one, index))
+    return onward(fit, names, hours, later(one, index))
+
+
+def _outlook(course: Trajectories, one: Option, facts: Facts) -> Outlook:
+    """Return what an option brings to those who live through it, and how many do not."""
     alive = ~course.ended_early
-    shown = {name: values[alive] for name, values in population.columns(course, TESTS).items()}
+    everybody = population.columns(course, TESTS)
+    shown = {name: values[alive] for name, values in everybody.items()}
     limits = {test: facts.reference(test) for test in ("serum_magnesium", "serum_potassium")}
     out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
     look, why = _next_sample(course.time, shown, _disturbed(one, course.time))
@@ -116,19 +125,20 @@ def _outlook(fit: Fit, one: Option, facts: Facts, index: datetime, hours: Sequen
         hours=tuple(float(time) for time in course.time),
         courses=(
             *(
-                _course(test, analytes()[test].name, analytes()[test].unit, measured(test, shown[test]))
+                _banded(test, analytes()[test].name, analytes()[test].unit, measured(test, shown[test]))
                 for test in TESTS
             ),
-            *(_course(name, text, _UNITS[name], course[name][alive]) for name, text in BODY.items()),
+            *(_banded(name, text, _UNITS[name], course[name][alive]) for name, text in BODY.items()),
         ),
         in_range={test: _share_of_time(course.time, shown[test], limits[test]) for test in limits},
-        too_high={test: float((shown[test] >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
+        too_high={test: float((everybody[test] >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
         still_low={test: float((shown[test][:, -1] < low).mean()) for test, (low, _) in limits.items()},
         retained=_band(out["given"] - sum(out[way] for way in WAYS)),
         given=_band(out["given"]),
         lost={way: _band(out[way]) for way in WAYS},
         next_sample_h=look,
         next_sample_why=why,
+        ended=float((~alive).mean()),
     )
 
 
@@ -142,7 +152,7 @@ def measured(test: str, shown: Numbers) -> Numbers:
     return np.concatenate([shown * np.exp(spread * step) for step in NOISE])
 
 
-def _course(quantity: str, name: str, unit: str, values: Numbers) -> Course:
+def _banded(quantity: str, name: str, unit: str, values: Numbers) -> Course:
     low90, low50, middle, high50, high90 = (
         tuple(float(f"{value:.4g}") for value in row) for row in np.quantile(values, BANDS, axis=0)
     )

@@ -158,6 +158,8 @@ class Outlook(Value, frozen=True):
     next_sample_h : float
         [h] When members differ most or are most at risk, early; the next sample tells most then.
     next_sample_why : str
+    ended : float
+        [1] Share of the members who leave the range in which the body holds; bands are those of the others.
     """
 
     plan: str
@@ -171,17 +173,21 @@ class Outlook(Value, frozen=True):
     lost: dict[str, Band]
     next_sample_h: float
     next_sample_why: str
+    ended: float = 0.0
 
 
 class Forecast(Value, frozen=True):
-    """What each plan brings; without a reliable fit there is none, and `why_not` says why."""
+    """What each plan brings; without a reliable fit there is none, and `why_not` says why.
+
+    `not_foretold` are plans under which most members leave the range in which the body holds.
+    """
 
     days: int
     members: int
     outlooks: tuple[Outlook, ...]
     why_not: str = ""
     assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    not_foretold: tuple[str, ...] = ()
 
 
 class Reply(Value, frozen=True):

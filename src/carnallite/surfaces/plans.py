@@ -38,6 +38,7 @@ PHASES = {
 IONS = ("serum_magnesium", "serum_potassium")
 TOLD = (1, 7)  # [d] of which the table tells, beside the last
 LETTERS = "ABCD"
+AS_NOW = "As now, nothing changed"
 _ASSUMED = "our judgement, no source"
 
 
@@ -50,6 +51,7 @@ class Line(msgspec.Struct, frozen=True):
     risks: tuple[str, ...]  # too high, still low: magnesium, potassium
     kept: str
     look: str
+    ended: str
 
 
 def dose_text(dose: Dosing) -> str:
@@ -148,9 +150,7 @@ def table(advice: Advice, units: words.Units) -> tuple[Line, ...]:
         return ()
     title = {plan.id: f"{letter} {plan.name}" for letter, plan in lettered(advice)}
     days = days_of(advice)
-    return tuple(
-        _line(one, title.get(one.plan, "As now, nothing changed"), days, units) for one in advice.forecast.outlooks
-    )
+    return tuple(_line(one, title.get(one.plan, AS_NOW), days, units) for one in advice.forecast.outlooks)
 
 
 def days_of(advice: Advice) -> tuple[int, ...]:
@@ -168,7 +168,18 @@ def _line(one: Outlook, name: str, days: Sequence[int], units: words.Units) -> L
         risks=tuple(words.percent(each[ion]) for each in (one.too_high, one.still_low) for ion in IONS),
         kept=f"{one.retained.value:.0f} ({one.retained.low:.0f} to {one.retained.high:.0f})",
         look=duration(one.next_sample_h),
+        ended=words.percent(one.ended) if one.ended else "none",
     )
+
+
+def lost(advice: Advice) -> str:
+    """Return what is not foretold because most virtual patients do not live through it; empty if all is."""
+    told = advice.forecast
+    if told is None or not told.not_foretold or told.why_not:
+        return ""
+    title = {plan.id: f"{letter} {plan.name}" for letter, plan in lettered(advice)}
+    names_ = [title.get(id, AS_NOW) for id in told.not_foretold]
+    return f"Not foretold, most virtual patients leave the range in which the body holds: {'; '.join(names_)}."
 
 
 def compared(lines: Sequence[Line], days: Sequence[int], units: words.Units) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -184,6 +195,8 @@ def compared(lines: Sequence[Line], days: Sequence[int], units: words.Units) -> 
         rows.append((f"{name} ever {dangerous(ion, units)}", tuple(one.risks[place] for one in lines)))
         rows.append((f"{name} low on day {days[-1]}", tuple(one.risks[place + 2] for one in lines)))
     rows.append((f"Mg kept in the body by day {days[-1]} [mmol]", tuple(one.kept for one in lines)))
+    if any(one.ended != "none" for one in lines):
+        rows.append(("Leave the range in which the body holds", tuple(one.ended for one in lines)))
     rows.append(("Next sample in", tuple(one.look for one in lines)))
     return tuple(rows)
 
@@ -398,5 +411,10 @@ def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
         )
         still = f"Low on day {days[-1]}: Mg {line.risks[2]}, K {line.risks[3]}"
         page.write(f"Ever {risks}. {still}. Next sample: in {line.look}.", indent=4, hang=8)
+        if line.ended != "none":
+            page.write(f"{line.ended} of them leave the range in which the body holds: the numbers are those of the "
+                       "others.", indent=4, hang=8)  # fmt: skip
+    if lost(advice):
+        page.write(lost(advice), indent=2, hang=4)
     page.write(f"Middle and range of 90 % of {told.members} virtual patients who fit. {' '.join(told.assumptions)}",
                indent=2, style="faint")  # fmt: skip

@@ -65,7 +65,7 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
         "outlook_rows": plans.compared(lines, plans.days_of(assessment), units),
         "outlook_members": told.members if told is not None else 0,
         "outlook_figure": Markup(outlook.figure(assessment, timeline, units=units)),  # noqa: S704  (escaped there)
-        "outlook_assumptions": " ".join(told.assumptions) if told is not None else "",
+        "outlook_assumptions": " ".join(filter(None, (plans.lost(assessment), *told.assumptions))) if told else "",
         "response": None if assessment.response is None else _response(assessment.response, units),
     }
 
