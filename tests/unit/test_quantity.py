@@ -11,7 +11,7 @@ import pytest
 import carnallite.quantity
 from carnallite.errors import DataFileError, UnitError, UnknownIdError
 from carnallite.quantity import Analyte, analyte, analytes, fold, printed_unit, units
-from carnallite.quantity.analyte import Example
+from carnallite.quantity.analyte import Example, Range, Validity
 from carnallite.record.understand import label_words
 
 ALL = sorted(analytes().values(), key=lambda one: one.id)
@@ -310,7 +310,70 @@ def test_the_error_names_the_nearest_unit_and_no_long_text() -> None:
     assert len(str(caught.value)) < 120
 
 
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("mm³", "mm^3"),
+        ("10⁶/L", "10^6/l"),
+        ("10⁹/L", "10^9/l"),
+        ("m²", "m2"),
+        ("mmol·L⁻¹", "mmol/l"),
+        ("g per dL", "g/dl"),
+    ],
+)
+def test_raised_signs_are_folded(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def test_a_missing_unit_is_told_as_missing() -> None:
+    with pytest.raises(UnitError, match=r"unit: is missing\. A number without a unit is not used\."):
+        units.parse(" ")
+
+
+@pytest.mark.parametrize(
+    ("unit", "canonical"), [("g/g/g", "g/g/L"), ("g/g/L", "g/g/g"), ("g/mol/L", "g/L/L/g"), ("g/L", "g"), ("g", "g/L")]
+)
+def test_sides_of_another_shape_measure_something_else(unit: str, canonical: str) -> None:
+    water = units.Substance(18.0, 1)
+    with pytest.raises(UnitError, match="does not measure this quantity"):
+        units.factor(unit, canonical, substance=water, per=water)
+
+
+def test_what_is_no_unit_agrees_with_itself_alone_and_is_no_mass() -> None:
+    assert units.units_agree("blorb", " Blorb")
+    assert not units.units_agree("blorb", "mmol/L")
+    assert not units.is_mass("blorb") and units.is_mass("g") is True
+
+
 # --- reading an analyte
+
+
+def test_every_analyte_is_shown_in_both_systems() -> None:
+    for one in ALL:
+        places = one.us_decimals if one.us_unit else one.decimals
+        assert one.show(2.0, "us").startswith(f"{2.0 / one.factor(one.us_unit or one.unit):.{places}f}")
+        assert one.show(2.0).startswith(f"{2.0:.{one.decimals}f}")
+        assert (one.show(2.0) == f"{2.0:.{one.decimals}f}") is (one.unit in {"1", "[pH]"})
+
+
+def test_what_a_file_does_not_say() -> None:
+    cited = {"source": "assumption", "at": "test", "status": "assumed"}
+    validity = Validity(current_h=1.0, informative_d=1.0, **cited)
+    bare = Analyte(
+        id="x", name="X", short="X", specimen="serum", unit="mmol/L", plausible=Range(low=0, high=1, **cited),
+        validity=validity
+    )  # fmt: skip
+    assert (bare.us_unit, bare.decimals, bare.us_decimals) == ("", 2, 1)
+    assert not bare.derived and not bare.coded
+
+
+@pytest.mark.parametrize(
+    ("age", "low"),
+    [(0.0, 3.7), (0.079, 3.7), (0.08, 4.1), (0.5, 4.1), (1.0, 3.4), (17.9, 3.4), (18.0, 3.5), (None, 3.5)],
+)
+def test_an_interval_begins_with_its_age_and_ends_before_the_next(age: float | None, low: float) -> None:
+    found = analyte("serum_potassium").reference(sex=None, age=age)
+    assert found is not None and found.low == low
 
 
 def test_the_interval_of_a_person() -> None:
