@@ -345,6 +345,16 @@ def test_what_is_no_unit_agrees_with_itself_alone_and_is_no_mass() -> None:
     assert not units.is_mass("blorb") and units.is_mass("g") is True
 
 
+ATOMS = {"magnesium": 24.305, "potassium": 39.098, "calcium": 40.078, "sodium": 22.990, "chloride": 35.453}
+
+
+@pytest.mark.parametrize("ion", ATOMS)
+def test_the_mass_of_an_ion_is_the_same_in_every_specimen(ion: str) -> None:
+    found = [one for one in ALL if ion in one.id.split("_") and one.molar_mass and not one.id.endswith("ratio")]
+    assert len(found) > 2
+    assert [one.molar_mass for one in found] == pytest.approx([ATOMS[ion]] * len(found), rel=1e-4)
+
+
 # --- reading an analyte
 
 

@@ -71,7 +71,7 @@ HOLDS = {
         "digoxin_toxicity; serum_potassium 5.6", "digoxin_toxicity; serum_potassium 3.4",
         "digoxin_toxicity; serum_magnesium 0.69", "digoxin_toxicity @-30; serum_magnesium 0.69",
         "digoxin; serum_potassium 5.95",
-        "digoxin; serum_potassium 5.95 @-0.2; serum_potassium 4.2", "digoxin until -1 @-9; serum_potassium 5.95",
+        "digoxin; serum_potassium 5.95 @-0.2; serum_potassium 4.2", "digoxin until -2 @-9; serum_potassium 5.95",
     ),
     "hyperkalemia_with_ecg": (
         "ecg_hyperkalemia; serum_potassium 5.2", "ecg_hyperkalemia @-7; serum_potassium 5.2",
@@ -147,7 +147,7 @@ SILENT = {
     "digoxin_arrhythmia": (
         "digoxin_toxicity", "serum_potassium 5.6", "serum_potassium 3.4", "digoxin", "digoxin; digoxin_level 1 ug/L",
         "digoxin; serum_potassium 5.94", "omeprazole; serum_potassium 5.95", "omeprazole; digoxin_level 3.5 ug/L",
-        "digoxin until -3 @-9; serum_potassium 5.95", "digoxin; serum_potassium 3.4",
+        "digoxin until -2.02 @-9; serum_potassium 5.95", "digoxin; serum_potassium 3.4",
     ),
     "hyperkalemia_with_ecg": (
         "serum_potassium 5.2", "ecg_hyperkalemia", "ecg_hyperkalemia @-7.01; serum_potassium 5.2",
@@ -191,23 +191,28 @@ PRESENT = {
     "hypomagnesemia": (
         "serum_magnesium 0.69", "serum_magnesium -; ionized_magnesium 0.44",
         "serum_magnesium -; hypomagnesemia_diagnosis",
+        "serum_magnesium -; hypomagnesemia_diagnosis @-900",
     ),
     "hypokalemia": (
         "serum_potassium 3.4", "serum_potassium 3.4 @-1", "serum_potassium 3.4; blood_potassium 4.2",
         "serum_potassium -; blood_potassium 3.3", "serum_potassium -; blood_potassium 3.3 @-1",
         "blood_potassium 3.3", "serum_potassium 4.2 @-2; blood_potassium 3.3",
-        "serum_potassium -; hypokalemia_diagnosis", "serum_potassium 3.4 @-1; blood_potassium 4.2 @-1",
+        "serum_potassium -; hypokalemia_diagnosis",
+        "serum_potassium -; hypokalemia_diagnosis @-900", "serum_potassium 3.4 @-1; blood_potassium 4.2 @-1",
     ),
     "hyperkalemia": (
         "serum_potassium 5.1", "serum_potassium 5.1 @-1", "serum_potassium 5.1; blood_potassium 4.2",
         "serum_potassium -; blood_potassium 4.9", "serum_potassium -; blood_potassium 4.9 @-1",
         "blood_potassium 4.9", "serum_potassium 4.2 @-2; blood_potassium 4.9",
-        "serum_potassium -; hyperkalemia_diagnosis", "serum_potassium 5.1 @-1; blood_potassium 4.2 @-1",
+        "serum_potassium -; hyperkalemia_diagnosis", "serum_potassium -; hyperkalemia_diagnosis @-900",
+        "serum_potassium 5.1 @-1; blood_potassium 4.2 @-1",
     ),
     "hypocalcemia": (
         "ionized_calcium 1.14", "ionized_calcium 1.14; corrected_calcium 2.4", "corrected_calcium 2.19",
         "serum_calcium 2.19", "serum_calcium -; hypocalcemia_diagnosis",
+        "serum_calcium -; hypocalcemia_diagnosis @-900",
     ),
+    "severe_hypomagnesemia": ("serum_magnesium 0.399",),
     "kidney_failure": (
         "egfr 29.9", "egfr 90; serum_creatinine 355", "egfr 90; esrd @-900", "egfr 90; dialysis @-900",
         "egfr 90; ckd_stage_4 @-900", "egfr 90; ckd_stage_5 @-900", "egfr 90; anuria", "egfr 90; anuria @-7",
@@ -235,6 +240,7 @@ ABSENT = {
         "hypocalcemia_diagnosis", "serum_calcium -; ionized_calcium 1.2; hypocalcemia_diagnosis",
         "serum_calcium 2.7; ionized_calcium 1.4; corrected_calcium 2.7",
     ),
+    "severe_hypomagnesemia": ("serum_magnesium 0.4", "serum_magnesium 0.69"),
     "kidney_failure": ("egfr 30", "egfr 90; anuria @-7.01", "egfr 90; oliguria @-7.01", "egfr 90; ckd_stage_3"),
 }  # fmt: skip
 NOT_KNOWN = {
@@ -242,6 +248,7 @@ NOT_KNOWN = {
     "hypokalemia": ("serum_potassium -",),
     "hyperkalemia": ("serum_potassium -",),
     "hypocalcemia": ("serum_calcium -",),
+    "severe_hypomagnesemia": ("serum_magnesium -", "serum_magnesium <0.5"),
     "kidney_failure": ("", "serum_creatinine 80; age -"),
 }
 EVERY = {id: (*HOLDS[id], *SILENT[id], *ASKS.get(id, ())) for id in HOLDS}
