@@ -8,6 +8,7 @@ import ast
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
@@ -102,21 +103,52 @@ def share(begin: float, over: float, start: float, end: float) -> float:
 
 def most(dose: Dose, amount: float, window: float) -> float:
     """Give the most of a thing that a dose brings within any window of so many hours."""
-    edges = [time + shift for time in dose.times for shift in (0.0, dose.over)]
+    return amount * most_doses(dose.times, dose.over, window)
+
+
+@lru_cache(maxsize=1000)
+def most_doses(times: tuple[float, ...], over: float, window: float) -> float:
+    """Give the most doses within any window of so many hours."""
+    edges = [time + shift for time in times for shift in (0.0, over)]
     starts = edges + [edge - window for edge in edges]
-    return amount * max(sum(share(time, dose.over, start, start + window) for time in dose.times) for start in starts)
+    return max(sum(share(time, over, start, start + window) for time in times) for start in starts)
 
 
 def at_once(dose: Dose) -> int:
     """Give the most doses that run at the same moment; one that begins where another ends does not run with it."""
-    lasts = dose.over - min(BILLIONTH, dose.over / 2)
-    return max(sum(time <= moment < time + lasts for time in dose.times) for moment in dose.times)
+    return most_at_once(dose.times, dose.over)
+
+
+@lru_cache(maxsize=1000)
+def most_at_once(times: tuple[float, ...], over: float) -> int:
+    """Give the same of times and a duration."""
+    lasts = over - min(BILLIONTH, over / 2)
+    return max(sum(time <= moment < time + lasts for time in times) for moment in times)
 
 
 def runs_near(before: Dose, dose: Dose, hours: float) -> bool:
     """Tell whether some dose of the one runs less than so many hours from some dose of the other; 0: at one moment."""
-    gaps = (max(late - early - before.over, early - late - dose.over) for early in before.times for late in dose.times)
-    return min(gaps) < hours - min(BILLIONTH, before.over / 2, dose.over / 2)
+    return least_gap(before.times, before.over, dose.times, dose.over) < hours - min(
+        BILLIONTH, before.over / 2, dose.over / 2
+    )
+
+
+@lru_cache(maxsize=1000)
+def least_gap(earlier: tuple[float, ...], lasts: float, later: tuple[float, ...], over: float) -> float:
+    """Give how many hours lie between some dose of the one and some dose of the other; below 0 they overlap."""
+    return min(max(late - early - lasts, early - late - over) for early in earlier for late in later)
+
+
+@cache
+def tree_of(expression: str) -> ast.expr:
+    """Read an expression; each is read once."""
+    return ast.parse(expression, mode="eval").body
+
+
+@cache
+def text_of(node: ast.expr) -> str:
+    """Write a part of an expression; each is written once."""
+    return ast.unparse(node)
 
 
 def amount_measured(measure: str, dose: Dose, thing: str) -> float:
@@ -152,10 +184,10 @@ def number_of(node: ast.expr, thresholds: dict[str, float], fact: Fact) -> Inter
     if isinstance(node, ast.Name) and node.id in thresholds:
         return thresholds[node.id], thresholds[node.id]
     if not isinstance(node, ast.Name | ast.Call):
-        raise TypeError(f"not a number: {ast.unparse(node)}")
-    value = fact(ast.unparse(node))
+        raise TypeError(f"not a number: {text_of(node)}")
+    value = fact(text_of(node))
     if not isinstance(value, tuple) or len(value) != 2:
-        raise TypeError(f"{ast.unparse(node)} should be an interval, but is {value!r}")
+        raise TypeError(f"{text_of(node)} should be an interval, but is {value!r}")
     return float(value[0]), float(value[1])
 
 
@@ -171,11 +203,11 @@ def truth_of(node: ast.expr, thresholds: dict[str, float], fact: Fact) -> int:
         return min(compare(*three) for three in zip(node.ops, sides[:-1], sides[1:], strict=True))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "known":
         return FALSE if number_of(node.args[0], thresholds, fact) == MISSING else TRUE
-    if not isinstance(node, ast.Name | ast.Call) or ast.unparse(node) in thresholds:
-        raise ValueError(f"neither true nor false: {ast.unparse(node)}")
-    value = fact(ast.unparse(node))
+    if not isinstance(node, ast.Name | ast.Call) or text_of(node) in thresholds:
+        raise ValueError(f"neither true nor false: {text_of(node)}")
+    value = fact(text_of(node))
     if not isinstance(value, int) or isinstance(value, bool) or value not in (FALSE, UNKNOWN, TRUE):
-        raise TypeError(f"{ast.unparse(node)} should be 0, 1 or 2, but is {value!r}")
+        raise TypeError(f"{text_of(node)} should be 0, 1 or 2, but is {value!r}")
     return value
 
 
@@ -267,7 +299,7 @@ class Session:
         """Tell whether an expression holds for the patient; an empty one is what the rules say it is."""
         if not expression:
             return empty
-        return truth_of(ast.parse(expression, mode="eval").body, self.checker.thresholds, self.fact)
+        return truth_of(tree_of(expression), self.checker.thresholds, self.fact)
 
     def bars(self, line: Line, dose: Dose) -> bool:
         """Tell whether a ceiling bars a dose, after those taken so far."""

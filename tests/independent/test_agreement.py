@@ -1,6 +1,6 @@
 """Both implementations of the safety table say the same; and plans of drawn patients never break it.
 
-`python benchmarks/safety.py -n 10000000 --beside 20000` asks as many as a release needs.
+`python benchmarks/safety.py -n 10000000 --beside 150000` asks as many as a release needs.
 """
 
 from __future__ import annotations
