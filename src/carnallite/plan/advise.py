@@ -11,7 +11,7 @@ from carnallite.assessment import FAILED, examine
 from carnallite.knowledge import knowledge
 from carnallite.plan.forecast import DAYS, as_now, forecast, none, option
 from carnallite.plan.numbers import numbers
-from carnallite.plan.propose import OFFERED, chosen_of, drafts, is_offered, is_possible
+from carnallite.plan.propose import chosen_of, drafts, offered_to
 from carnallite.plan.response import responded
 from carnallite.plan.safety import tables
 from carnallite.plan.values import Advice
@@ -116,17 +116,8 @@ def _foretold(examined: Examined, options: Callable[[Fit], Iterable[Option]], da
 
 def drafted(columns: Columns, likely: Mapping[str, float], limits: Path | None = None) -> list[Draft]:
     """Return the drafts that make sense for the one patient of some columns: at most four, then what is blocked."""
-    found: dict[frozenset[tuple[str, str]], Draft] = {}
-    impossible = []
-    for one in drafts(columns, {id: np.array([True]) for id in likely}, tables(limits)):
-        if not is_offered(one, 0):
-            continue
-        if not is_possible(one, 0):
-            impossible.append(one)
-            continue
-        done = frozenset((choice.step.id, regimen.label if regimen else "") for choice, regimen in chosen_of(one, 0))
-        found.setdefault(done, one)  # two that come to the same are one
-    return [*list(found.values())[:OFFERED], *impossible]
+    everybody = {id: np.array([True]) for id in likely}
+    return offered_to(drafts(columns, everybody, tables(limits)), 0)
 
 
 def probable(chances: Mapping[str, float]) -> dict[str, float]:

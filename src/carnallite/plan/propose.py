@@ -19,7 +19,7 @@ from carnallite.plan.amounts import Given, given
 from carnallite.plan.safety import Guard, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -52,6 +52,10 @@ class Choice(NamedTuple):
     def done(self) -> Mask:
         """Return for whom the step is part of the plan."""
         return self.wanted & ((self.chosen >= 0) | (not self.step.regimens))
+
+    def done_by(self, row: int) -> bool:
+        """Return whether the step is part of one patient's plan."""
+        return bool(self.wanted[row]) and (bool(self.chosen[row] >= 0) or not self.step.regimens)
 
 
 class Draft(NamedTuple):
@@ -164,7 +168,7 @@ def dose_of(regimen: Regimen) -> Dose:
 def chosen_of(draft: Draft, row: int) -> Iterator[tuple[Choice, Regimen | None]]:
     """Yield the steps that are part of one patient's plan, with their regimens."""
     for choice in draft.choices:
-        if choice.wanted[row] and choice.done()[row]:
+        if choice.done_by(row):
             number = int(choice.chosen[row])
             yield choice, choice.step.regimens[number] if number >= 0 else None
 
@@ -180,3 +184,18 @@ def is_possible(draft: Draft, row: int) -> bool:
     key = set(draft.strategy.key)
     wanted = {choice.step.id for choice in draft.choices if choice.wanted[row]}
     return bool(done & key) if key & wanted else bool(done) and not key
+
+
+def offered_to(everything: Iterable[Draft], row: int) -> list[Draft]:
+    """Return the drafts that make sense for one patient: at most four, then what is blocked."""
+    found: dict[frozenset[tuple[str, str]], Draft] = {}
+    impossible = []
+    for one in everything:
+        if not is_offered(one, row):
+            continue
+        if not is_possible(one, row):
+            impossible.append(one)
+            continue
+        done = frozenset((choice.step.id, regimen.label if regimen else "") for choice, regimen in chosen_of(one, row))
+        found.setdefault(done, one)  # two that come to the same are one
+    return [*list(found.values())[:OFFERED], *impossible]

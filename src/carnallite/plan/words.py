@@ -46,7 +46,7 @@ def plan_of(draft: Draft, columns: Columns, row: int, probable: Mapping[str, flo
         for choice, regimen in done
     )
     key = set(draft.strategy.key)
-    barred = [one for one in draft.choices if one.wanted[row] and not one.done()[row]]
+    barred = [one for one in draft.choices if one.wanted[row] and not one.done_by(row)]
     blocked = tuple(_blocked(one, row) for one in barred if possible or not key or one.step.id in key)
     looks = [look.hours for one in steps for look in one.watch if look.hours is not None]
     return Plan(

@@ -382,7 +382,7 @@ def _steps(ids: Iterable[str]) -> str:
 
 
 def _blocked(page: Page, blocked: BlockedStep) -> None:
-    dose = f" {dose_text(blocked.dosing)}" if blocked.dosing is not None else ""
+    dose = f" {dose_text(blocked.dosing)}." if blocked.dosing is not None else ""
     page.write(f"x BLOCKED: {blocked.name}.{dose}", indent=4, hang=6, style="unsafe")
     for one in blocked.objections:
         page.write(objection(one), indent=6, hang=8)
