@@ -14,6 +14,7 @@ import numpy as np
 from carnallite.assessment import Columns
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
+from carnallite.record import Observation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Drawn(Columns):
     def __init__(self, seed: int, count: int) -> None:
         super().__init__([])
         self.seed, self.size = seed, count
+        self.people = People(self)  # type: ignore[assignment]
 
     def _chance(self, *key: str) -> np.random.Generator:
         digest = blake2b("|".join(key).encode(), digest_size=8).digest()
@@ -87,6 +89,51 @@ class Drawn(Columns):
         chance = self._chance(function, *names).random(self.size)
         unknown = UNKNOWN if function in OF_DRUGS else 0.0
         return np.where(chance < PRESENT, 2, np.where(chance < PRESENT + unknown, 1, 0)).astype(np.int8)
+
+
+class People:
+    """Who the columns are of, one by one."""
+
+    def __init__(self, columns: Drawn) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return self.columns.size
+
+    def __getitem__(self, row: int) -> Person:
+        return Person(self.columns, row)
+
+
+class Person:
+    """What plans ask of one record, answered by the columns: results without a date, no history of anything."""
+
+    def __init__(self, columns: Drawn, row: int) -> None:
+        self.columns, self.row = columns, row
+
+    @property
+    def age(self) -> float | None:
+        low, high = (float(one[self.row]) for one in self.columns.numbers("value", "age"))
+        return low if low == high else None
+
+    def latest(self, quantity: str, *, preliminary: bool = False) -> Observation | None:
+        low, high = (float(one[self.row]) for one in self.columns.numbers("value", quantity))
+        if np.isinf(low) and np.isinf(high):
+            return None
+        ends = {"low": None if np.isinf(low) else low, "high": None if np.isinf(high) else high}
+        return Observation(
+            quantity=quantity, time=None, where="drawn", basis="number" if low == high else "censored", **ends
+        )
+
+    def extreme(self, quantity: str, level: str) -> None:
+        """No result of the last days lies beyond the newest."""
+
+    def conditions(self, id: str) -> tuple[()]:
+        return ()
+
+    exposures = conditions
+
+    def taking(self, group: str) -> int:
+        return int(self.columns.truth("taking", group)[self.row])
 
 
 def _range(name: str) -> tuple[float, float]:
