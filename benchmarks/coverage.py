@@ -25,6 +25,7 @@ from calibration_patients import NOISE, Patient, goes_on, patient, printed, with
 from coverage_page import page
 from kept import ROOT, go_on, read, stamp
 
+from carnallite.assessment import again
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import fitted
 from carnallite.assessment.cloud.history import Seen
@@ -40,7 +41,7 @@ from carnallite.assessment.panel import panel
 from carnallite.physiology import population
 from carnallite.physiology.load import model
 from carnallite.plan.advise import drafted, probable
-from carnallite.plan.forecast import as_now, later, measured, option
+from carnallite.plan.forecast import as_now, later, option
 from carnallite.plan.propose import chosen_of, is_possible
 from carnallite.plan.response import FILTRATION, Since, explained, weights
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from calibration_patients import But
     from numpy.typing import NDArray
 
-    from carnallite.assessment import Columns, Fit
+    from carnallite.assessment import Again, Columns, Fit
     from carnallite.physiology.simulate import Trajectories
     from carnallite.plan.forecast import Option
 
@@ -143,7 +144,7 @@ def asked(number: int, *, but: str, seed: int = 1) -> Record:
     found = {
         test: [_result(test, float(truth[test][LOOKS.index(hours)]), chance) for hours in HOURS] for test in MEASURED
     }
-    foretold = list(_foretold(found, course))
+    foretold = list(_foretold(found, fit, course))
     return msgspec.structs.replace(record, plan=chosen.id, foretold=foretold, learned=_learned(one, found, fit, course))
 
 
@@ -163,14 +164,14 @@ def _result(test: str, value: float, chance: np.random.Generator) -> float:
     return printed(test, result) if np.isfinite(result) else np.nan
 
 
-def _foretold(found: dict[str, list[float]], course: Trajectories) -> Iterator[Foretold]:
+def _foretold(found: dict[str, list[float]], fit: Fit, course: Trajectories) -> Iterator[Foretold]:
     shown = population.columns(course, TESTS)
+    alive = ~course.ended_early
     for test in TESTS:
+        told = again(fit, test, shown[test], course.time).of(alive)
         for hours, result in zip(HOURS, found[test], strict=True):
-            members = shown[test][:, int(np.abs(course.time - hours).argmin())]
-            members = members[np.isfinite(members)]
-            if np.isfinite(result) and len(members):
-                yield _beside(test, hours, result, members)
+            if np.isfinite(result) and alive.any():
+                yield _beside(test, hours, result, told.at(int(np.abs(course.time - hours).argmin())))
 
 
 def _learned(one: Patient, found: dict[str, list[float]], fit: Fit, course: Trajectories) -> list[Learned]:
@@ -195,9 +196,9 @@ def _learned(one: Patient, found: dict[str, list[float]], fit: Fit, course: Traj
     ]
 
 
-def _beside(test: str, hours: float, value: float, members: Numbers) -> Foretold:
-    log = np.log(members)
-    below = float((measured(test, members) < value).mean())
+def _beside(test: str, hours: float, value: float, told: Again) -> Foretold:
+    log = np.log(told.centre[:, 0])
+    below = float((told.measured() < value).mean())
     return Foretold(test, hours, round(below, 4), round(float(np.log(value) - np.median(log)), 4),
                     round(float(log.std()), 4))  # fmt: skip
 

@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from foretell_score import missed_again
 from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, hours_between, known_at, stays, whole
 
+from carnallite.assessment.cloud.again import again
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted
 from carnallite.assessment.cloud.history import LENGTH, after_the_cut, history_of
 from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.onward import Later, onward
 from carnallite.assessment.cloud.people import anybody
-from carnallite.assessment.cloud.weigh import numbers
+from carnallite.assessment.cloud.weigh import errors
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
 from carnallite.assessment.panel import panel
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import population
 from carnallite.physiology.scenario import Dose
-from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,12 +187,13 @@ def foretold_of(fit: Fit, held: Held, shown: Numbers) -> Foretold:
     log, before = np.log(shown[alive]), np.log(course[alive])
     missed = np.log([(one.low + one.high) / 2 for one in seen]) - before[:, at]
     hours = np.array([one.time - LENGTH for one in seen])
-    gain, left = missed_again(hours, held.hours, alike=numbers()["alike"], memory=numbers()["memory"] * DAY)
+    told = again(fit, held.test, shown[:, None], [held.hours])
+    left = float(told.spread[0]) / errors()[held.test].spread
     middle = np.median(missed, axis=0)
     return Foretold(
         test=held.test, hours=round(held.hours, 3), age=round(held.age, 3), is_next=held.is_next,
         value=held.value, last=held.last, shown=_rounded(log), change=_rounded(log - before[:, last]),
-        again=_rounded(log + missed @ gain), left=round(left, DIGITS),
+        again=_rounded(np.log(told.centre[alive, 0])), left=round(left, DIGITS),
         missed=tuple(zip(_rounded(hours), _rounded(middle), strict=True)),
     )  # fmt: skip
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtr
 
+from carnallite.assessment.cloud.again import missed_again
+
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -121,30 +123,6 @@ def crossed(features: Numbers, target: Numbers, half: NDArray[np.bool_]) -> Numb
 
 
 # errors that go together --------------------------------------------------------------------------------------------
-def missed_again(times: Numbers, hours: float, *, alike: float, memory: float) -> tuple[Numbers, float]:
-    """Return which share of each error before is expected again, and which share of the spread is left.
-
-    Parameters
-    ----------
-    times : array [result]
-        [h] Of the results before.
-    hours : float
-        [h] Of what is foretold, on the same clock.
-    alike : float
-        [1] How much of an error is the same in a result at the same time.
-    memory : float
-        [h] In so long that part falls to 37 %.
-
-    >>> gain, left = missed_again(np.array([0.0]), 0.0, alike=0.5, memory=24.0)
-    >>> gain.round(3).tolist(), round(left, 3)
-    ([0.5], 0.866)
-    """
-    together = alike * np.exp(-np.abs(times[:, None] - times) / memory) + (1 - alike) * np.eye(len(times))
-    with_next = alike * np.exp(-np.abs(hours - times) / memory)
-    gain: Numbers = np.asarray(np.linalg.solve(together, with_next), np.float64)
-    return gain, float(np.sqrt(1 - with_next @ gain))
-
-
 class Errors(NamedTuple):
     """How errors of a test go together: `alike` [1], `memory` [h], `spread` [log], and the log score by value."""
 

@@ -13,8 +13,9 @@ from foretell_stays import TESTS
 from infusions import ELEMENTS
 from scipy.special import stdtrit
 
+from carnallite.assessment import Again
 from carnallite.assessment.cloud.weigh import errors, numbers
-from carnallite.plan.forecast import BANDS, NOISE, measured
+from carnallite.plan.forecast import BANDS
 from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
@@ -100,11 +101,9 @@ def results_of(pairs: Sequence[Pair], test: str) -> Results:
     steps = [Step(one.told.hours, one.told.last, one.weight, one.given) for one in own]
     level, compartments = left_out(steps, value, stay)
     moved = last * np.exp([np.median(one.told.change) for one in own])
-    spread = errors()[test].spread
-    shown = [measured(test, np.exp(one.told.shown)[:, None])[:, 0] for one in own]
-    again = [
-        np.exp(np.add.outer(one.told.again, spread * one.told.left * np.array(NOISE)).ravel()) for one in own
-    ]  # fmt: skip
+    spread = np.array([errors()[test].spread])
+    shown = [Again(np.exp(one.told.shown)[:, None], spread).measured()[:, 0] for one in own]
+    again = [Again(np.exp(one.told.again)[:, None], spread * one.told.left).measured()[:, 0] for one in own]
     told = {id: _widened(middle, value, stay) for id, middle in
             (("carried", last), ("compartment", level), ("moved", moved))}  # fmt: skip
     told |= {"members": _banded(shown), "again": _banded(again)}

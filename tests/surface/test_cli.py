@@ -50,7 +50,7 @@ CONTRACT = {
         "plans": {"type": "array", "items": {"required": ["id", "name", "steps", "blocked", "notes", "possible"]}},
         "forecast": {
             "type": ["object", "null"],
-            "required": ["days", "members", "outlooks", "why_not", "assumptions", "warnings"],
+            "required": ["days", "members", "outlooks", "why_not", "assumptions", "not_foretold"],
         },
         "magnesium_explains": {"required": ["potassium", "calcium"]},
         "next_tests": {"type": "array", "items": {"required": ["id", "name", "information", "why"]}},

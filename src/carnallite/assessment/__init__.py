@@ -1,5 +1,6 @@
 """Assessment: what is wrong, what is unsafe, which causes are likely, what keeps it so, what to measure next."""
 
+from carnallite.assessment.cloud.again import DRAWS, Again, again
 from carnallite.assessment.cloud.fit import Fit
 from carnallite.assessment.cloud.history import GIVEN, LENGTH, Seen, given_since, seen_of, window_of
 from carnallite.assessment.cloud.onward import Later, going_on, onward
@@ -29,11 +30,13 @@ from carnallite.assessment.values import (
 
 __all__ = [
     "ABSENT",
+    "DRAWS",
     "FAILED",
     "GIVEN",
     "LENGTH",
     "PRESENT",
     "UNKNOWN",
+    "Again",
     "Alert",
     "Assessment",
     "Band",
@@ -56,6 +59,7 @@ __all__ = [
     "State",
     "States",
     "Value",
+    "again",
     "assess",
     "assess_all",
     "chance",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment import Band, Later, errors, going_on, onward
+from carnallite.assessment import Band, Later, again, going_on, onward
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population
 from carnallite.physiology.scenario import Act
@@ -39,7 +38,6 @@ TESTS = ("serum_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium
 BODY = {"water.extracellular": "Extracellular water", "magnesium.deficit": "Magnesium that cells and bone lack"}
 WAYS = ("stool", "urine", "extracorporeal", "skin")
 AS_NOW = "as_now"
-NOISE = tuple(NormalDist().inv_cdf((2 * one + 1) / 18) for one in range(9))  # of one measurement, at even chances
 BANDS = (5 / 100, 25 / 100, 50 / 100, 75 / 100, 95 / 100)  # ends and middles of what holds 50 and 90 %
 FIRST_WEEK = 7 * DAY  # [h] within which the next sample lies
 SAFE = {"serum_potassium": ("severe_hypokalemia", "mild_hyperkalemia"), "serum_magnesium": ("", "magnesium_alarm")}
@@ -78,7 +76,7 @@ def forecast(fit: Fit, options: Sequence[Option], facts: Facts, index: datetime,
     hours = [hour for hour in HOURS if hour <= days * 24]
     courses = {one: _course(fit, one, index, hours) for one in options}
     told = {one: course for one, course in courses.items() if (~course.ended_early).mean() >= numbers()["most_live"]}
-    outlooks = tuple(_outlook(course, one, facts) for one, course in told.items())
+    outlooks = tuple(_outlook(fit, course, one, facts) for one, course in told.items())
     count = len(fit.members.number)
     lost = tuple(one.id for one in options if one not in told)
     why_not = "" if outlooks else "Most virtual patients leave the range in which the body holds, whatever is given."
@@ -112,11 +110,12 @@ def _course(fit: Fit, one: Option, index: datetime, hours: Sequence[int]) -> Tra
     return onward(fit, names, hours, later(one, index))
 
 
-def _outlook(course: Trajectories, one: Option, facts: Facts) -> Outlook:
+def _outlook(fit: Fit, course: Trajectories, one: Option, facts: Facts) -> Outlook:
     """Return what an option brings to those who live through it, and how many do not."""
     alive = ~course.ended_early
-    everybody = population.columns(course, TESTS)
-    shown = {name: values[alive] for name, values in everybody.items()}
+    columns = population.columns(course, TESTS)
+    everybody = {test: again(fit, test, values, course.time) for test, values in columns.items()}
+    shown = {test: values.centre[alive] for test, values in everybody.items()}
     limits = {test: facts.reference(test) for test in ("serum_magnesium", "serum_potassium")}
     out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
     look, why = _next_sample(course.time, shown, _disturbed(one, course.time))
@@ -125,13 +124,13 @@ def _outlook(course: Trajectories, one: Option, facts: Facts) -> Outlook:
         hours=tuple(float(time) for time in course.time),
         courses=(
             *(
-                _banded(test, analytes()[test].name, analytes()[test].unit, measured(test, shown[test]))
+                _banded(test, analytes()[test].name, analytes()[test].unit, everybody[test].of(alive).measured())
                 for test in TESTS
             ),
             *(_banded(name, text, _UNITS[name], course[name][alive]) for name, text in BODY.items()),
         ),
         in_range={test: _share_of_time(course.time, shown[test], limits[test]) for test in limits},
-        too_high={test: float((everybody[test] >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
+        too_high={test: float((everybody[test].centre >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
         still_low={test: float((shown[test][:, -1] < low).mean()) for test, (low, _) in limits.items()},
         retained=_band(out["given"] - sum(out[way] for way in WAYS)),
         given=_band(out["given"]),
@@ -143,13 +142,6 @@ def _outlook(course: Trajectories, one: Option, facts: Facts) -> Outlook:
 
 
 _UNITS = {"water.extracellular": "L", "magnesium.deficit": "mmol"}
-
-
-def measured(test: str, shown: Numbers) -> Numbers:
-    """Return what a laboratory would print of what members show [member and draw, time]."""
-    error = errors().get(test)
-    spread = error.spread if error is not None else 0.0
-    return np.concatenate([shown * np.exp(spread * step) for step in NOISE])
 
 
 def _banded(quantity: str, name: str, unit: str, values: Numbers) -> Course:

@@ -11,13 +11,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from carnallite.assessment import GIVEN, Band, Later, Seen, chance, estimated, given_since, onward, seen_of, window_of
+from carnallite.assessment import (
+    DRAWS,
+    GIVEN,
+    Again,
+    Band,
+    Later,
+    Seen,
+    again,
+    chance,
+    errors,
+    estimated,
+    given_since,
+    onward,
+    seen_of,
+    window_of,
+)
 from carnallite.assessment import LENGTH as NOW
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
-from carnallite.plan.forecast import BANDS, NOISE, WAYS, measured
+from carnallite.plan.forecast import BANDS, WAYS
 from carnallite.plan.meaning import words
 from carnallite.plan.numbers import numbers
 from carnallite.plan.values import CauseMoved, Reply, Response
@@ -120,7 +135,9 @@ def explained(fit: Fit, course: Trajectories, since: Since) -> Numbers:
     shown = _shown(fit, course, since)
     log = np.zeros(len(course.values))
     for one in since.seen:
-        log = log + one.weight * chance(one.test, one.low, one.high, shown[one.test][:, _place(course, one.time)])
+        told = shown[one.test].at(_place(course, one.time))
+        left = float(told.spread[0]) / errors()[one.test].spread
+        log = log + one.weight * chance(one.test, one.low, one.high, told.centre[:, 0], left)
     return np.where(np.isnan(log) | course.ended_early, -np.inf, log)
 
 
@@ -131,9 +148,10 @@ def weights(log: Numbers) -> Numbers:
     return found
 
 
-def _shown(fit: Fit, course: Trajectories, since: Since) -> dict[str, Numbers]:
+def _shown(fit: Fit, course: Trajectories, since: Since) -> dict[str, Again]:
     shown = population.columns(course, [test for test in since.tests() if test != ESTIMATED])
-    return shown | {ESTIMATED: estimated(course[FILTRATION], fit.people)}
+    shown |= {ESTIMATED: estimated(course[FILTRATION], fit.people)}
+    return {test: again(fit, test, values, course.time) for test, values in shown.items()}
 
 
 def _none(start: datetime, why: str) -> Response:
@@ -181,8 +199,8 @@ def _replies(fit: Fit, course: Trajectories, since: Since, then: Numbers, now: N
     tests, shown = since.tests(), _shown(fit, course, since)
     alive = ~course.ended_early
     for one in sorted(since.seen, key=lambda one: (tests.index(one.test), one.time)):
-        values = measured(one.test, shown[one.test][alive, _place(course, one.time)])
-        expected, fitting = (band(values, np.tile(weight[alive], len(NOISE))) for weight in (then, now))
+        values = shown[one.test].at(_place(course, one.time)).of(alive).measured()[:, 0]
+        expected, fitting = (band(values, np.tile(weight[alive], len(DRAWS))) for weight in (then, now))
         yield Reply(
             test=one.test, hours=round(one.time, 2),
             low=one.low if one.low > 0 else None, high=one.high if np.isfinite(one.high) else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
@@ -107,11 +108,11 @@ def test_methods_stand_side_by_side() -> None:
     found = results_of([pair(number, 0.8 + number / 100) for number in range(6)], "serum_magnesium")
     middles = {id: found.told[id].middle[0] for id in METHODS}
     assert middles["carried"] == pytest.approx(0.7)
-    assert (middles["members"], middles["again"]) == pytest.approx((0.8, 0.75))
+    assert (middles["members"], middles["again"]) == pytest.approx((0.8, 0.75), rel=1e-4)
     assert middles["moved"] == pytest.approx(0.8)
-    assert found.error("members") == pytest.approx(np.arange(6) / 100)
+    assert found.error("members") == pytest.approx(np.arange(6) / 100, abs=1e-4)
     assert found.within("members").all()
-    assert found.told["members"].high[0] == pytest.approx(0.8 * np.exp(0.1 * 1.593), rel=0.01)  # 95 % of noise alone
+    assert found.told["members"].high[0] == pytest.approx(0.8 * np.exp(0.1 * stdtrit(4, 0.95)))  # 95 % of noise alone
 
 
 def test_few_are_not_told() -> None:

@@ -95,9 +95,15 @@ def likelihood(results: Mapping[str, tuple[float, float]], shown: Mapping[str, N
     return total
 
 
-def chance(test: str, low: float, high: float, shown: Numbers) -> Numbers:
-    """Return the logarithm of the chance of one result for each member."""
-    spread = errors()[test].spread
+def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0) -> Numbers:
+    """Return the logarithm of the chance of one result for each member.
+
+    Parameters
+    ----------
+    left : float
+        [1] Share of the spread of its errors that is left when earlier ones are known.
+    """
+    spread = left * errors()[test].spread
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.log(shown)
         upper = (np.log(high) - centre) / spread + NARROW / 2
