@@ -13,7 +13,7 @@ import numpy as np
 from carnallite.quantity import analyte
 from carnallite.surfaces import svg, words
 from carnallite.surfaces.axis import Scale, number_ticks
-from carnallite.surfaces.plans import IONS, lettered, table
+from carnallite.surfaces.plans import IONS, lettered, next_sample, table
 from carnallite.surfaces.printed import Printed, printed
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from carnallite.plan import Advice, Course, Outlook
     from carnallite.record import Timeline
 
-WIDTH = 1060
-_LEFT, _RIGHT, _TOP, _PANEL, _GAP, _ACROSS, _AXIS = 118, 12, 62, 136, 14, 12, 40  # [px]
+WIDTH = 760  # [px] on paper its letters are those of the text around it
+_LEFT, _RIGHT, _TOP, _PANEL, _GAP, _ACROSS, _AXIS = 114, 12, 80, 136, 14, 10, 40  # [px]
 _BEFORE, _AFTER = 7.0, 30.0  # [d] around now
 _COLORS = {"serum_magnesium": svg.BLUE, "serum_potassium": svg.VERMILION}
 _NAMES = {"serum_magnesium": "Magnesium", "serum_potassium": "Potassium"}
 _BANDS = ((0.16, "low90", "high90"), (0.36, "low50", "high50"))
 _TICKS = (0, 7, 14, 21, 28)
-_NAME = 28  # [characters] of a plan above its column
+_NARROW = 130  # [px] a narrower column has a date every second week
+_NAMED = 3  # lines of the name of a plan above its column
 
 
 class _Seen(NamedTuple):
@@ -58,7 +59,7 @@ def figure(advice: Advice, timeline: Timeline, *, units: words.Units) -> str:
     parts, top = [_legend()], float(_TOP)
     for number, one in enumerate(told.outlooks):
         left = _LEFT + number * (each + _ACROSS)
-        parts += _title(advice, one, left)
+        parts += _title(advice, one, left, each)
     for ion in IONS:
         shown = printed(ion, units)
         usual = _usual(ion, units)
@@ -69,27 +70,26 @@ def figure(advice: Advice, timeline: Timeline, *, units: words.Units) -> str:
         for number, (course, one) in enumerate(zip(courses, told.outlooks, strict=True)):
             left = _LEFT + number * (each + _ACROSS)
             across = Scale(-_BEFORE, _AFTER, left, left + each)
-            parts.append(_panel(course, one, seen, usual, shown, across=across, down=scale))
+            parts.append(
+                _panel(course, one, seen, usual, shown, across=across, down=scale, look=next_sample(advice, one))
+            )
         top += _PANEL + _GAP
     for number in range(count):
         left = _LEFT + number * (each + _ACROSS)
-        parts.append(_days(Scale(-_BEFORE, _AFTER, left, left + each), top - _GAP))
+        parts.append(
+            _days(_TICKS[:: 2 if each < _NARROW else 1], Scale(-_BEFORE, _AFTER, left, left + each), top - _GAP)
+        )
     parts.append(svg.text((8, top - _GAP + 18), "Days from now", size=11.5, tone="muted"))
     return _sheet(advice, top + _AXIS, "".join(parts), units)
 
 
-def _title(advice: Advice, one: Outlook, left: float) -> list[str]:
+def _title(advice: Advice, one: Outlook, left: float, room: float) -> list[str]:
     names = {plan.id: (letter, plan.name) for letter, plan in lettered(advice)}
     letter, name = names.get(one.plan, ("", "As now"))
-    lines = _wrapped(name)
-    first = f"{letter}  {lines[0]}" if letter else lines[0]
-    return [svg.text((left, _TOP - 22), first, size=12, tone="strong"),
-            *(svg.text((left, _TOP - 8), line, size=12, tone="strong") for line in lines[1:2])]  # fmt: skip
-
-
-def _wrapped(name: str) -> list[str]:
-    lines = textwrap.wrap(name, _NAME)
-    return [*lines[:1], lines[1] + "…" if len(lines) > 2 else lines[1]] if len(lines) > 1 else lines
+    lines = textwrap.wrap(f"{letter} {name}".strip(), int(room / svg.width_of("n", 11.5)), max_lines=_NAMED,
+                          placeholder="…")  # fmt: skip
+    first = _TOP - 8 - 14 * (len(lines) - 1)
+    return [svg.text((left, first + 14 * row), line, size=12, tone="strong") for row, line in enumerate(lines)]
 
 
 def _usual(ion: str, units: words.Units) -> tuple[float, float]:
@@ -129,7 +129,8 @@ def _head(ion: str, shown: Printed, usual: tuple[float, float], scale: Scale, to
     return [
         svg.text((8, top + 18), _NAMES[ion], size=13, tone="strong"),
         svg.text((8, top + 34), shown.unit, tone="muted"),
-        svg.text((8, top + 50), f"usual {low} to {high}", size=11, tone="muted"),
+        svg.text((8, top + 52), "usual", size=11, tone="muted"),
+        svg.text((8, top + 66), f"{low} to {high}", size=11, tone="muted"),
         *(svg.text((_LEFT - 6, scale(tick) + 4), f"{tick:.{decimals}f}", size=11, anchor="end", tone="muted")
           for tick in ticks),
     ]  # fmt: skip
@@ -137,7 +138,7 @@ def _head(ion: str, shown: Printed, usual: tuple[float, float], scale: Scale, to
 
 def _panel(  # noqa: PLR0913  (what is drawn, and where)
     course: Course, one: Outlook, seen: Sequence[_Seen], usual: tuple[float, float], shown: Printed,
-    *, across: Scale, down: Scale,
+    *, across: Scale, down: Scale, look: float | None,
 ) -> str:  # fmt: skip
     color = _COLORS[course.quantity]
     days = [hour / 24 for hour in one.hours]
@@ -154,12 +155,16 @@ def _panel(  # noqa: PLR0913  (what is drawn, and where)
         ]
         area = svg.polygon([*upper, *reversed(lower)], fill=color)
         parts.append(f'<g fill-opacity="{opacity:g}">{area}</g>')
+    for edge in (course.low90, course.high90):  # seen without color, too
+        ends = [(across(day), down(value / shown.factor)) for day, value in zip(days, edge, strict=True)]
+        parts.append(f'<g stroke-opacity="0.55">{svg.polyline(ends, stroke=color)}</g>')
     middle = [(across(day), down(value / shown.factor)) for day, value in zip(days, course.middle, strict=True)]
     parts.append(svg.polyline(middle, stroke=color))
     now = across(0.0)
     parts.append(svg.line((now, down.end), (now, down.start), stroke=svg.INK, width=1.2))
-    look = across(one.next_sample_h / 24)
-    parts.append(svg.line((look, down.end), (look, down.start), stroke=svg.MUTED, dash="4 3"))
+    if look is not None:
+        x = across(look / 24)
+        parts.append(svg.line((x, down.end), (x, down.start), stroke=svg.MUTED, dash="4 3"))
     parts += [_point(each, across, down, color) for each in seen]
     parts.append(svg.line((across.start, down.start), (across.end, down.start), stroke=svg.MUTED))
     return "".join(parts)
@@ -175,9 +180,9 @@ def _point(one: _Seen, across: Scale, down: Scale, color: str) -> str:
     return svg.marker("circle", (x, down(float(np.sqrt(one.low * one.high)))), 3.4, color=color, filled=True)
 
 
-def _days(across: Scale, axis: float) -> str:
+def _days(ticks: Sequence[int], across: Scale, axis: float) -> str:
     parts = []
-    for day in _TICKS:
+    for day in ticks:
         x = across(float(day))
         parts.append(svg.line((x, axis), (x, axis + 4), stroke=svg.MUTED))
         parts.append(svg.text((x, axis + 17), "now" if day == 0 else f"{day:+d}".replace("-", "\N{MINUS SIGN}"),
@@ -187,7 +192,7 @@ def _days(across: Scale, axis: float) -> str:
 
 def _legend() -> str:
     parts = []
-    place = float(_LEFT)
+    place = 8.0
     for label, shape in (
         ("usual interval", svg.rect((0, 8), (20, 11), fill=svg.BAND, stroke=svg.EDGE, dash="2 3")),
         ("90 % of virtual patients", f'<g fill-opacity="0.16">{svg.rect((0, 8), (20, 11), fill=svg.BLUE)}</g>'),

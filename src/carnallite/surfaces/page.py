@@ -67,6 +67,7 @@ class Page:
             "provenance": answer.provenance,
             "record": answer.provenance.record.removeprefix("sha256:"),
             "mark": re.sub(r"[^0-9a-f]", "", answer.provenance.record.removeprefix("sha256:"))[:12],
+            "version": next(iter(re.findall(r"\A\d[\w.+]*\Z", answer.provenance.version, re.ASCII)), ""),
             "intended_use": words.INTENDED_USE,
         }
 

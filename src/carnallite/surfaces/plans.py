@@ -9,7 +9,7 @@ import msgspec
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analyte
 from carnallite.surfaces import words
-from carnallite.surfaces.printed import printed
+from carnallite.surfaces.printed import Printed, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +39,7 @@ IONS = ("serum_magnesium", "serum_potassium")
 TOLD = (1, 7)  # [d] of which the table tells, beside the last
 LETTERS = "ABCD"
 AS_NOW = "As now, nothing changed"
+_KEPT = Printed(unit="mmol", decimals=0, factor=1)
 _ASSUMED = "our judgement, no source"
 
 
@@ -54,8 +55,10 @@ class Line(msgspec.Struct, frozen=True):
     ended: str
 
 
-def dose_text(dose: Dosing) -> str:
+def dose_text(dose: Dosing, *, brief: bool = False) -> str:
     """Return a dose as it is ordered: the full name, the element first, what else it is called, and how fast.
+
+    A brief one names of its equivalents the mass of the salt alone, and no concentration.
 
     >>> from carnallite.plan import Dosing
     >>> dose_text(Dosing(what="saline", amount=1.0, unit="L", equivalents=(), route="intravenous", times="once",
@@ -65,10 +68,11 @@ def dose_text(dose: Dosing) -> str:
     size = volume(dose.amount) if dose.unit == "L" else f"{amount(dose.amount)}{words.JOIN}{dose.unit}"
     parts = [f"{dose.what} {size}"]
     if dose.equivalents:
-        parts[0] += f" ({'; '.join(dose.equivalents)})"
+        parts[0] += f" ({'; '.join(dose.equivalents[:1] if brief else dose.equivalents)})"
     parts[0] += f" {ROUTES.get(dose.route, dose.route)}"
     if dose.volume_l:
-        parts.append(f"in {volume(dose.volume_l)} ({amount(dose.concentration or 0)}{words.JOIN}{dose.unit}/L)")
+        strength = "" if brief else f" ({amount(dose.concentration or 0)}{words.JOIN}{dose.unit}/L)"
+        parts.append(f"in {volume(dose.volume_l)}{strength}")
     if dose.over_h:
         parts.append(f"over {duration(dose.over_h)}{_rate(dose)}")
     parts.append(dose.times)
@@ -150,7 +154,21 @@ def table(advice: Advice, units: words.Units) -> tuple[Line, ...]:
         return ()
     title = {plan.id: f"{letter} {plan.name}" for letter, plan in lettered(advice)}
     days = days_of(advice)
-    return tuple(_line(one, title.get(one.plan, AS_NOW), days, units) for one in advice.forecast.outlooks)
+    return tuple(
+        _line(one, title.get(one.plan, AS_NOW), days, units, look=next_sample(advice, one))
+        for one in advice.forecast.outlooks
+    )
+
+
+def next_sample(advice: Advice, outlook: Outlook) -> float | None:
+    """Return when to sample next [h]: what the steps ask for or what the simulation finds, whichever is sooner.
+
+    Where nothing is planned there is no answer: when members differ most says nothing of what is urgent now.
+    """
+    plan = next((one for one in advice.plans if one.id == outlook.plan), None)
+    if plan is None:
+        return None
+    return min([outlook.next_sample_h, *(one.hours for step in plan.steps for one in step.watch if one.hours)])
 
 
 def days_of(advice: Advice) -> tuple[int, ...]:
@@ -159,15 +177,15 @@ def days_of(advice: Advice) -> tuple[int, ...]:
     return (*(day for day in TOLD if day < last), last)
 
 
-def _line(one: Outlook, name: str, days: Sequence[int], units: words.Units) -> Line:
+def _line(one: Outlook, name: str, days: Sequence[int], units: words.Units, *, look: float | None) -> Line:
     course = {each.quantity: each for each in one.courses}
     return Line(
         name=name,
         levels=tuple(tuple(level(course[ion], one.hours, 24 * day, units) for day in days) for ion in IONS),
         in_range=tuple(words.percent(one.in_range[ion]) for ion in IONS),
         risks=tuple(words.percent(each[ion]) for each in (one.too_high, one.still_low) for ion in IONS),
-        kept=f"{one.retained.value:.0f} ({one.retained.low:.0f} to {one.retained.high:.0f})",
-        look=duration(one.next_sample_h),
+        kept=_KEPT.band(one.retained),
+        look="not planned" if look is None else f"in {duration(look)}",
         ended=words.percent(one.ended) if one.ended else "none",
     )
 
@@ -197,7 +215,7 @@ def compared(lines: Sequence[Line], days: Sequence[int], units: words.Units) -> 
     rows.append((f"Mg kept in the body by day {days[-1]} [mmol]", tuple(one.kept for one in lines)))
     if any(one.ended != "none" for one in lines):
         rows.append(("Leave the range in which the body holds", tuple(one.ended for one in lines)))
-    rows.append(("Next sample in", tuple(one.look for one in lines)))
+    rows.append(("Next sample", tuple(one.look for one in lines)))
     return tuple(rows)
 
 
@@ -410,7 +428,7 @@ def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
             for name, ion, risk in zip(ion_names, IONS, line.risks[:2], strict=True)
         )
         still = f"Low on day {days[-1]}: Mg {line.risks[2]}, K {line.risks[3]}"
-        page.write(f"Ever {risks}. {still}. Next sample: in {line.look}.", indent=4, hang=8)
+        page.write(f"Ever {risks}. {still}. Next sample: {line.look}.", indent=4, hang=8)
         if line.ended != "none":
             page.write(f"{line.ended} of them leave the range in which the body holds: the numbers are those of the "
                        "others.", indent=4, hang=8)  # fmt: skip

@@ -10,6 +10,7 @@ from carnallite.plan import Advice
 from carnallite.quantity import analyte
 from carnallite.surfaces import lanes, outlook, panels, plans, response, views, words
 from carnallite.surfaces.figure import timeline_svg, window
+from carnallite.surfaces.glance import glance
 from carnallite.surfaces.leading import simulated
 from carnallite.surfaces.page import FLAGS, Page
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 _SHOWN_UNREAD = 25
 _OLDEST_TOLD = 90  # [a] above it the exact age could identify a person
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:\xa0\d\d:\d\d)?")
+_WHOLE = re.compile(  # a date with its time, a number with its unit, a unit in brackets
+    r"\d{4}-\d\d-\d\d(?:\xa0\d\d:\d\d)?|[\d.]+\xa0[^\W\d]+/[\w.]+|\[[^\]\s]+/[^\]\s]+\]"
+)
 _TAKEN = {"current": "taken", "stopped": "stopped", "mentioned": "named in text only"}
 
 
@@ -60,6 +63,7 @@ def _plans(assessment: Assessment, timeline: Timeline, page: Page, units: words.
     told, lines = assessment.forecast, plans.table(assessment, units)
     return {
         "plans": plans.shown(assessment, page.tell),
+        "glance": glance(assessment, units),
         "no_forecast": told.why_not if told is not None else "",
         "outlooks": lines,
         "outlook_rows": plans.compared(lines, plans.days_of(assessment), units),
@@ -99,7 +103,7 @@ def _kept(text: str) -> Markup:
     from markupsafe import Markup, escape  # noqa: PLC0415
 
     safe = str(escape(words.bound(words.printable(text))))
-    return Markup(_DATE.sub(r'<span class="nowrap">\g<0></span>', safe))  # noqa: S704  (escaped above)
+    return Markup(_WHOLE.sub(r'<span class="nowrap">\g<0></span>', safe))  # noqa: S704  (escaped above)
 
 
 def _patient(timeline: Timeline) -> str:

@@ -12,8 +12,11 @@ from carnallite.surfaces.bars import Bar, picture
 from carnallite.surfaces.printed import MINUS, in_a_day, printed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from carnallite.assessment import Assessment
     from carnallite.assessment.values import Band, Beside, Correction, IndividualFit
+    from carnallite.surfaces.printed import Printed
 
 Ion = Literal["magnesium", "potassium"]
 IONS: tuple[Ion, ...] = ("magnesium", "potassium")
@@ -22,7 +25,7 @@ SOON, LATE = "7", "30"  # [d]
 _LEAST = {"magnesium": 0.02, "potassium": 0.05}
 _COLORS = {"magnesium": svg.BLUE, "potassium": svg.VERMILION}
 _OFTEN = 0.5  # of the virtual patients; the bar of a cause that acts in fewer is pale
-_TOLD = 0.1  # a less probable cause is not missed
+_TOLD = 0.1  # a less probable cause is not missed, nor drawn on the first page
 _KINDS = ("causes_together", "cause", "factor")
 _VOLUME = "volume_depletion"
 
@@ -53,11 +56,46 @@ def drawn(assessment: Assessment, ion: Ion, *, units: words.Units) -> str:
     if not known:
         return ""
     shown = printed(f"serum_{ion}", units)
-    bars = [_bar(one, ion, known[number - 1].kind if number else one.kind, units) for number, one in enumerate(known)]
+    bars = [_bar(one, ion, before, units) for one, before in zip(known, _before(known), strict=True)]
     return picture(
         ion, bars, title=f"{ion.capitalize()} after {SOON} days, if corrected",
         below=f"change, {shown.unit}; {_now(assessment, ion, units)}", unit=shown.unit,
     )  # fmt: skip
+
+
+def first(assessment: Assessment, *, units: words.Units) -> tuple[str, str]:
+    """Return the picture for the first page, and in words what is not drawn; empty texts where nothing is drawn.
+
+    It is the magnesium that each correction would keep in a day; where magnesium is normal and potassium is not, it is
+    what each would change in potassium.
+    """
+    fit, states = assessment.fit, assessment.states
+    known = ordered(fit) if fit is not None and fit.holds else ()
+    often = [one for one in known if one.kind != "cause" or one.acting >= _TOLD]
+    if states.magnesium == "normal" and states.potassium != "normal":
+        shown = [one for one in often if not _is_hardly(one, "potassium")]
+        bars = [_bar(one, "potassium", before, units) for one, before in zip(shown, _before(shown), strict=True)]
+        title, told = f"Potassium after {SOON} days, if corrected", f"change, {printed('serum_potassium', units).unit}"
+        unit = printed("serum_potassium", units).unit
+    else:
+        day = in_a_day(units)
+        shown = [one for one in often if day.number(one.retained.value) != day.number(0.0)]
+        bars = [
+            _drawn_as(one, one.retained, before, day, color=svg.BLUE)
+            for one, before in zip(shown, _before(shown), strict=True)
+        ]
+        title, told, unit = "Magnesium kept each day, if corrected", f"{day.unit}, over {SOON} days", day.unit
+    if not shown:
+        return "", ""
+    rest = [one.name for one in known if one not in shown and one.kind != "causes_together"]
+    drawn = picture("first", bars, title=title, below=f"{told}; simulated", unit=unit)
+    return drawn, f"Not drawn, because they bring hardly anything or seldom act: {'; '.join(rest)}." if rest else ""
+
+
+def _before(shown: Sequence[Correction]) -> list[str]:
+    """Return the kind of the correction before each one; of the first its own."""
+    kinds = [one.kind for one in shown]
+    return [*kinds[:1], *kinds[:-1]]
 
 
 def tag(one: Correction) -> str:
@@ -126,12 +164,14 @@ def _is_hardly(one: Correction, ion: Ion) -> bool:
 
 
 def _bar(one: Correction, ion: Ion, before: str, units: words.Units) -> Bar:
-    shown, band = printed(f"serum_{ion}", units), _band(one, ion)
+    return _drawn_as(one, _band(one, ion), before, printed(f"serum_{ion}", units), color=_COLORS[ion])
+
+
+def _drawn_as(one: Correction, band: Band, before: str, shown: Printed, *, color: str) -> Bar:
     return Bar(
         name=one.name, tag=tag(one), value=band.value / shown.factor, low=band.low / shown.factor,
         high=band.high / shown.factor, number=shown.number(band.value, signed=True), range=shown.range_of(band),
-        color=_COLORS[ion], look=_look(one), is_apart=one.kind != before,
-        is_strong=one.kind == "causes_together",
+        color=color, look=_look(one), is_apart=one.kind != before, is_strong=one.kind == "causes_together",
     )  # fmt: skip
 
 

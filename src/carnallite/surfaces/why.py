@@ -23,6 +23,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """What the section shows; without pictures it is the words alone."""
 
     words: str
+    first: Markup | None = None  # for the first page, and what it does not draw
+    undrawn: str = ""
     pictures: tuple[Markup, ...] = ()
     key: tuple[tuple[str, str], ...] = ()
     sentences: tuple[str, ...] = ()
@@ -46,8 +48,11 @@ def why(assessment: Assessment, *, units: words.Units) -> Why | None:
     drawn += [shares.drawn(assessment, ion, units=units) for ion in shares.IONS]
     key = [balance.told(day, units=units)] if day is not None else []
     other: words.Units = "us" if units == "si" else "si"
+    first, undrawn = shares.first(assessment, units=units)
     return Why(
         words=_trust(fit),
+        first=Markup(first) if first else None,  # noqa: S704  (escaped where it is drawn)
+        undrawn=undrawn,
         pictures=tuple(Markup(one) for one in drawn if one),  # noqa: S704  (escaped where it is drawn)
         key=tuple(pair for pair in (*key, shares.together(fit, units=units)) if any(pair)),
         sentences=shares.sentences(assessment, fit, units=units),

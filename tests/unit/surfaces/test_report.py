@@ -53,7 +53,8 @@ class Reader(HTMLParser):
 
     @property
     def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words)).replace("\xa0", " ")
+        spaced = re.sub(r"\s+", " ", " ".join(self.words)).replace("\xa0", " ")
+        return re.sub(r" (?=[,;.] )", "", spaced)  # what is kept together on a line stands in an element of its own
 
 
 def page(assessment: Any = None, timeline: Timeline | None = None, *, units: Any = "si") -> str:
@@ -142,7 +143,7 @@ def test_no_number_is_torn_from_its_unit(html: str) -> None:
 def test_a_cause_shows_word_number_bar_and_both_sides(html: str, read: Reader) -> None:
     assert "1. Proton-pump inhibitor likely, 83 %" in read.text
     assert 'style="width:83%"' in html
-    assert "For: Omeprazole since 2016-02-10 ; Furosemide since 2019-11-04" in read.text
+    assert "For: Omeprazole since 2016-02-10; Furosemide since 2019-11-04" in read.text
     assert "Against: Not: parathyroid hormone low" in read.text
     assert "Hypocalcemia 2.2 assumed our judgement" in read.text  # the fourth reason, in the appendix
     assert "Further: None of the causes that we know 3 %" in read.text
@@ -192,7 +193,8 @@ def test_hostile_text_is_escaped() -> None:
     text = page(answer, timeline)
     assert "<script" not in text
     assert "\x1b" not in text
-    assert 'content: "carnallite caec31e:' in text  # of the record's hash only hexadecimal digits reach the style sheet
+    # of the hash only hexadecimal digits reach the style sheet, of the version nothing but a version
+    assert 'content: "carnallite, record caec31e: research' in text
     Reader(text)
 
 
