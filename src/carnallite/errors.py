@@ -8,6 +8,7 @@
     ├── RecordRefused     a record cannot be read at all; exit code 3
     ├── ScenarioError     a scenario cannot be understood; exit code 2
     ├── PlanError         a plan cannot be understood; exit code 2
+    ├── ExtraMissing      an optional package, or a library that it needs, is not installed
     └── UnknownIdError    somebody asked for an id that does not exist
 
 Each message says where, what, and what to do. No message ever holds text from a patient's record.
@@ -48,6 +49,10 @@ class ScenarioError(CarnalliteError):
 
 class PlanError(CarnalliteError):
     """A plan cannot be understood."""
+
+
+class ExtraMissing(CarnalliteError):
+    """An optional package, or a library of the system that it needs, is not installed."""
 
 
 class UnknownIdError(CarnalliteError):

@@ -27,7 +27,7 @@ MOST_PLANS = 4
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
 
   carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
-  carnallite assess RECORD --html F  the same as a report with figures; --json for programs
+  carnallite assess RECORD --html F  the same as a report with figures; --pdf F prints it; --json for programs
   carnallite forecast RECORD --plan P.toml   what plans of your own would bring this patient
   carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
   carnallite validate                how near the body comes to published observations
@@ -96,8 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
     assess.add_argument("--json", action="store_true", help="print JSON")
     assess.add_argument("--html", metavar="FILE", type=Path, help="write a report")
+    assess.add_argument("--pdf", metavar="FILE", type=Path, help="the same as tagged PDF; needs carnallite[pdf]")
     assess.add_argument("--note", action="store_true", help="print a text of at most 600 characters for the chart")
-    assess.add_argument("--force", action="store_true", help="overwrite the report")
+    assess.add_argument("--force", action="store_true", help="overwrite reports")
     assess.add_argument("--depth", choices=["findings", "library", "cloud", "fit"], default="fit", help=_DEPTH)
     assess.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
@@ -197,8 +198,14 @@ def _assess(options: argparse.Namespace) -> int:
     from carnallite.record import read_record  # noqa: PLC0415
 
     units: Literal["si", "us"] = "us" if options.units == "us" else "si"
-    if options.html and options.html.exists() and not options.force:
-        return _say(f"{options.html} exists. Give --force to overwrite it.", USAGE)
+    reports = [path for path in (options.html, options.pdf) if path]
+    there = [path for path in reports if path.exists()]
+    if there and not options.force:
+        return _say(f"{there[0]} exists. Give --force to overwrite it.", USAGE)
+    if options.pdf:
+        from carnallite.surfaces import pdf  # noqa: PLC0415
+
+        pdf.available()  # before anything is computed
     local = _local_map(options.map) if options.map else None
 
     def known_at(moment: datetime | None) -> Reading:
@@ -209,12 +216,14 @@ def _assess(options: argparse.Namespace) -> int:
         return _say(f"--since must lie before the assessment, {reading.timeline.index:%Y-%m-%dT%H:%MZ}.", USAGE)
     before = known_at(options.since) if options.since else None
     answer = advise(reading, before=before, version=__version__, depth=options.depth, limits=options.limits)
-    if options.html:
+    if reports:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 
-        options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(render_html(answer, reading.timeline, units=units), "utf-8")
-        sys.stderr.write(f"report: {options.html}\n")
+        page = render_html(answer, reading.timeline, units=units)
+        for path in reports:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pdf.render_pdf(page) if path is options.pdf else page.encode())
+            sys.stderr.write(f"report: {path}\n")
     if options.json:
         return _print_json(answer)
     if options.note:

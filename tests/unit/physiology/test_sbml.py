@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from carnallite.errors import UnknownIdError
+from carnallite.errors import ExtraMissing, UnknownIdError
 from carnallite.physiology.body import healthy
 from carnallite.physiology.generate import python
-from carnallite.physiology.generate.sbml import ExtraMissing, sbml
+from carnallite.physiology.generate.sbml import sbml
 from carnallite.physiology.load import model
 from carnallite.surfaces.cli import main
 

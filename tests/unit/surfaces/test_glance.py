@@ -94,6 +94,21 @@ def test_the_next_sample_is_never_later_than_the_steps_ask_for() -> None:
     assert [cell.text.replace("\xa0", " ") for cell in row.cells] == ["in 15 min", "not planned"]
 
 
+def test_a_plan_that_is_not_foretold_says_so_and_keeps_its_column() -> None:
+    pytest.importorskip("scipy")
+    found = advise(read_record(next(CASES.glob("022-*.json"))), depth="fit")
+    if found.forecast is None or not found.forecast.outlooks:
+        pytest.skip("nothing is foretold here")
+    kept = tuple(one for one in found.forecast.outlooks if one.plan == found.plans[1].id)
+    table = glance(
+        msgspec.structs.replace(found, forecast=msgspec.structs.replace(found.forecast, outlooks=kept)), "si"
+    )
+    assert not table.as_now
+    assert all(row.cells[0].text == "not foretold" for row in table.brought)
+    assert all(len(row.cells) == len(table.heads) == 2 for row in table.brought)
+    assert table.brought[-1].cells[1].text.startswith("in ")
+
+
 def test_a_brief_dose_keeps_element_salt_route_volume_and_rate() -> None:
     dose = next(step.dosing for step in case(BLOCKED).plans[0].steps if step.dosing)
     brief = plans.dose_text(dose, brief=True).replace("\xa0", " ")

@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from carnallite.errors import CarnalliteError, DataFileError, UnknownIdError, did_you_mean
+from carnallite.errors import DataFileError, ExtraMissing, UnknownIdError, did_you_mean
 from carnallite.physiology import dimension, expression
 from carnallite.physiology.dimension import NONE
 from carnallite.physiology.generate.python import identifier
@@ -38,10 +38,6 @@ KINDS = {
 }
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-
-
-class ExtraMissing(CarnalliteError):
-    """An optional package is not installed."""
 
 
 def sbml(model: Model, constants: Iterable[float], states: Iterable[float], *, changes: Sequence[Change] = ()) -> str:
