@@ -110,7 +110,11 @@ def _balanced(parameters: Numbers, count: int) -> People:
     solved, states = _reference()(parameters, _root)
     whole = parameters.shape[1]
     rows = [np.broadcast_to(value, whole)[:count] for value in (*solved, *states)]
-    return People(np.array([*parameters[:, :count], *rows[: len(solved)]]), np.array(rows[len(solved) :]))
+    found = np.array(rows[: len(solved)])
+    impossible = found < 0  # such as a tubule that would have to give back what never reached it
+    impossible[[number for number, one in enumerate(model().solved) if one.signed]] = False
+    found[impossible] = np.nan
+    return People(np.array([*parameters[:, :count], *found]), np.array(rows[len(solved) :]))
 
 
 # parameters ---------------------------------------------------------------------------------------------------------

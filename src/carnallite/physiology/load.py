@@ -181,7 +181,7 @@ class _Reader:
                 if (bool(entry.root), entry.between is not None) not in {(True, True), (False, False)}:
                     raise DataFileError(f"{id}.toml, `{name}`", "needs `root` with `between`, or `expr`.", "Mend it.")
                 expr = self._checked(id, name, entry.root or entry.expr, self._wanted(id, name, entry))
-                yield Solved(**self._common(id, name, entry), expr=expr, between=entry.between)
+                yield Solved(**self._common(id, name, entry), expr=expr, between=entry.between, signed=entry.signed)
 
     def _wanted(self, id: str, name: str, entry: SolvedEntry) -> dimension.Dimension | None:
         return None if entry.root else self.dimensions[f"{id}.{name}"]

@@ -280,6 +280,7 @@ class _Compiler:
         deviation = effect.spread * self.crowd.normal(f"{id}.{effect.target}") if is_drawn else np.zeros(1)
         if effect.factor is not None:
             size = max(effect.factor, 1e-9) * in_blocks(np.exp, deviation)
+            size = np.minimum(size, 1) if effect.factor < 1 else np.maximum(size, 1)  # nobody has the contrary effect
             factor = in_blocks(np.power, np.broadcast_to(size, self.crowd.count), strength)
             yield Modification(effect.target, "factor", factor, windows, where)
             return

@@ -71,6 +71,7 @@ class SolvedEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expr: str = ""
     root: str = ""  # an expression that is zero at the wanted value
     between: tuple[float, float] | None = None
+    signed: bool = False  # it may be negative; of anything else that is, nobody can be in balance
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +139,7 @@ class Solved(Item, frozen=True, kw_only=True):
 
     expr: str
     between: tuple[float, float] | None = None  # given: `expr` is zero at the wanted value
+    signed: bool = False
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
