@@ -145,3 +145,31 @@ def _sketch(draw: random.Random) -> str:
     lines += [f"-{draw.randrange(10, 900)} | {drug} | 1 | mg/d" for drug in _TAKEN if draw.random() < 0.25]
     lines += [f"-{draw.randrange(1, 60)} | {illness} | |" for illness in _ILL if draw.random() < 0.15]
     return "\n".join(lines)
+
+
+def year(seed: int = 1) -> str:
+    """Return a CSV timeline of a year: weekly results of six tests, two drugs, and tablets since a month."""
+    draw = random.Random(seed)
+    lines = [
+        "time,kind,name,value,unit,code,end,status,dose,dose_unit,per_day,route,specimen,note",
+        ",person,sex,female,,,,,,,,,,", ",person,birth_date,1955,,,,,,,,,,",
+        "2018-05-01,drug,omeprazole,,,,,active,20,mg,1,oral,,",
+        "2019-06-15,drug,furosemide,,,,,active,40,mg,1,oral,,",
+        "2020-05-01,drug,magnesium oxide,,,,,active,10,mmol,2,oral,,",
+        "2020-03-01,condition,diarrhea,,,,,active,,,,,,",
+    ]  # fmt: skip
+    for week in range(52, -1, -1):
+        time = f"{INDEX - timedelta(weeks=week):%Y-%m-%dT%H:%MZ}"
+        fall = 1 - 0.35 * (52 - week) / 52
+        for name, unit, middle, digits in _WEEKLY:
+            low = fall if name == "magnesium" else 0.85 if name == "potassium" else 1.0
+            lines.append(
+                f"{time},observation,{name},{middle * low * draw.gauss(1, 0.03):.{digits}f},{unit},,,final,,,,,,"
+            )
+    return "\n".join(lines) + "\n"
+
+
+_WEEKLY = (
+    ("magnesium", "mmol/L", 0.8, 2), ("potassium", "mmol/L", 4.0, 1), ("calcium", "mmol/L", 2.3, 2),
+    ("creatinine", "umol/L", 85.0, 0), ("sodium", "mmol/L", 139.0, 0), ("phosphate", "mmol/L", 1.1, 2),
+)  # fmt: skip

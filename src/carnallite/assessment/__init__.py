@@ -8,7 +8,7 @@ from carnallite.assessment.cloud.shown import estimated
 from carnallite.assessment.cloud.weigh import chance, errors
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine
+from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -73,5 +73,6 @@ __all__ = [
     "going_on",
     "onward",
     "seen_of",
+    "silent",
     "window_of",
 ]

@@ -41,7 +41,7 @@ from carnallite.quantity import analyte
 from carnallite.record import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from carnallite.assessment.cloud.fit import Fit
     from carnallite.assessment.cloud.judge import Cloud
@@ -112,8 +112,19 @@ class Examined(NamedTuple):
     fit: Fit | None
 
 
-def examine(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Examined:
+def silent(stage: str) -> None:
+    """Say nothing of how far it is."""
+
+
+def examine(
+    reading: Reading, *, version: str = "", depth: Depth = "fit", said: Callable[[str], None] = silent
+) -> Examined:
     """Return the assessment of one patient with what others may build on.
+
+    Parameters
+    ----------
+    said : callable
+        Is told what begins, of what takes long.
 
     Raises
     ------
@@ -121,11 +132,18 @@ def examine(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Exa
         An expression of a data file is wrong.
     """
     library = at_hand() if depth == "library" and engine.kernel() is not None else None
-    return _examined(reading, panel([reading.timeline]), 0, version, depth, library)
+    return _examined(reading, panel([reading.timeline]), 0, version, depth, library, said=said)
 
 
-def _examined(
-    reading: Reading, everybody: Panel, row: int, version: str, depth: Depth, library: Library | None
+def _examined(  # noqa: PLR0913  (each is something else)
+    reading: Reading,
+    everybody: Panel,
+    row: int,
+    version: str,
+    depth: Depth,
+    library: Library | None,
+    *,
+    said: Callable[[str], None] = silent,
 ) -> Examined:
     timeline = reading.timeline
     columns = everybody.columns
@@ -136,6 +154,7 @@ def _examined(
     why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
     posterior, cloud = everybody.listed, None
     if not why_not:
+        said("weighing virtual patients")
         try:
             acting, cloud = _weighed(everybody, row, library)
         except FAILED as error:
@@ -159,6 +178,7 @@ def _examined(
     coincide = either(posterior, row, causes) if is_disordered else ()
     balance, fit, members = None, None, None
     if cloud is not None and depth == "fit":
+        said("taking them through the patient's history")
         try:
             members = fitted(cloud, columns.people[row])
             if members is not None:

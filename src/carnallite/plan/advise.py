@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.assessment import FAILED, examine
+from carnallite.assessment import FAILED, examine, silent
 from carnallite.knowledge import knowledge
 from carnallite.plan.forecast import DAYS, as_now, forecast, none, option
 from carnallite.plan.numbers import numbers
@@ -36,6 +36,7 @@ def advise(
     version: str = "",
     depth: Depth = "fit",
     limits: Path | None = None,
+    said: Callable[[str], None] = silent,
 ) -> Advice:
     """Return what is wrong with one patient, what to do in which order, and what each plan brings.
 
@@ -47,13 +48,15 @@ def advise(
         As of `assess`; only a fit is simulated on under each plan.
     limits : Path, optional
         A hospital's own stricter lines of the safety table.
+    said : callable
+        Is told what begins, of what takes long.
 
     Raises
     ------
     DataFileError
         The hospital's own file is wrong.
     """
-    examined = examine(reading, version=version, depth=depth)
+    examined = examine(reading, version=version, depth=depth, said=said)
     assessment, columns = examined.assessment, examined.columns
     likely = probable({one.id: one.probability for one in assessment.causes})
     found = drafted(columns, likely, limits)
@@ -66,15 +69,24 @@ def advise(
                 yield option(plan.id, done, fit, plan.replaces)
 
     possible = any(plan.possible for plan in plans)
+    if possible and examined.fit is not None:
+        said("taking virtual patients through each plan")
     answer = _with(assessment, plans, _foretold(examined, options) if possible else None)
     if before is None:
         return answer
+    said("going back to when the plan began")
     response = responded(examine(before, depth="fit"), columns.people[0], assessment.index)
     return msgspec.structs.replace(answer, response=response)
 
 
 def foretell(
-    reading: Reading, plans: Sequence[Path], *, days: int = DAYS, version: str = "", limits: Path | None = None
+    reading: Reading,
+    plans: Sequence[Path],
+    *,
+    days: int = DAYS,
+    version: str = "",
+    limits: Path | None = None,
+    said: Callable[[str], None] = silent,
 ) -> Advice:
     """Return the answer for one patient with plans written by hand in place of those that would be proposed.
 
@@ -84,7 +96,7 @@ def foretell(
         A plan cannot be understood; names the line and the remedy.
     """
     written = [read(path) for path in plans]
-    examined = examine(reading, version=version, depth="fit")
+    examined = examine(reading, version=version, depth="fit", said=said)
     table = tables(limits)
     checks = [checked(one, examined.columns, path.stem, table) for one, path in zip(written, plans, strict=True)]
 
@@ -92,6 +104,7 @@ def foretell(
         for one in checks:
             yield option(one.plan.id, one.done, fit)
 
+    said("taking virtual patients through each plan")
     return _with(examined.assessment, tuple(one.plan for one in checks), _foretold(examined, options, days))
 
 

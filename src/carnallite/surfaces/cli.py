@@ -196,6 +196,7 @@ def _moment(text: str) -> datetime:
 def _assess(options: argparse.Namespace) -> int:
     from carnallite.plan import advise  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
+    from carnallite.surfaces.progress import Stages  # noqa: PLC0415
 
     units: Literal["si", "us"] = "us" if options.units == "us" else "si"
     reports = [path for path in (options.html, options.pdf) if path]
@@ -215,7 +216,10 @@ def _assess(options: argparse.Namespace) -> int:
     if options.since and options.since >= reading.timeline.index:
         return _say(f"--since must lie before the assessment, {reading.timeline.index:%Y-%m-%dT%H:%MZ}.", USAGE)
     before = known_at(options.since) if options.since else None
-    answer = advise(reading, before=before, version=__version__, depth=options.depth, limits=options.limits)
+    with Stages() as stages:
+        answer = advise(
+            reading, before=before, version=__version__, depth=options.depth, limits=options.limits, said=stages.say
+        )
     if reports:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 
@@ -243,13 +247,17 @@ def _assess(options: argparse.Namespace) -> int:
 def _forecast(options: argparse.Namespace) -> int:
     from carnallite.plan import foretell  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
+    from carnallite.surfaces.progress import Stages  # noqa: PLC0415
 
     if options.plot and options.plot.exists() and not options.force:
         return _say(f"{options.plot} exists. Give --force to overwrite it.", USAGE)
     if len(options.plan) > MOST_PLANS or len({path.stem for path in options.plan}) < len(options.plan):
         return _say(f"give at most {MOST_PLANS} plans, each with a name of its own.", USAGE)
     reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now)
-    answer = foretell(reading, options.plan, days=options.days, version=__version__, limits=options.limits)
+    with Stages() as stages:
+        answer = foretell(
+            reading, options.plan, days=options.days, version=__version__, limits=options.limits, said=stages.say
+        )
     if options.plot:
         from carnallite.surfaces.outlook import figure  # noqa: PLC0415
 

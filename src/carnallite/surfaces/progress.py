@@ -5,13 +5,36 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from carnallite.physiology.population import Progress
 
 PATIENCE = 2.0  # [s] before progress is told
 EVERY = 0.5  # [s]
+
+
+class Stages:
+    """Tells on a terminal what begins, of an answer that takes seconds; where nobody watches it is silent."""
+
+    def __init__(self) -> None:
+        self.is_watched = sys.stderr.isatty()
+        self.is_told = False
+
+    def say(self, stage: str) -> None:
+        """Tell what begins, in place of what was told before."""
+        if self.is_watched:
+            sys.stderr.write(f"\r{stage} …\x1b[K")
+            sys.stderr.flush()
+            self.is_told = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_told:  # leave no trace
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 class Teller:

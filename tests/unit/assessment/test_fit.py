@@ -215,3 +215,32 @@ def test_treatment_of_the_record_is_given_to_the_members() -> None:
     assert found.balance.injected.value == pytest.approx(4 * 4.06)  # the gram holds 4.06 mmol; one dose on the last day
     assert any("taken to have run" in one for one in found.fit.assumptions)
     assert {one.id for one in found.fit.corrections} >= {"poor_salt_form", "inadequate_dose"}
+
+
+EXTREME = """
+  day | what             | value | unit
+  --- | ---------------- | ----- | ------
+  0   | age              | 46    |
+  0   | sex              | female |
+  0   | chronic_diarrhea |       |
+  0   | serum_potassium  | 1.4   | mmol/L
+  0   | serum_magnesium  | 0.35  | mmol/L
+  0   | serum_creatinine | 80    | umol/L
+"""
+
+
+def test_who_stands_for_a_patient_shows_what_was_measured_last() -> None:
+    everybody = panel([read_sketch(EXTREME).timeline])
+    found = fitted(judge(everybody.columns, everybody.posterior, 0)[1], everybody.columns.people[0])
+    assert found is not None
+    assert found.reached == 1
+    middle = {one.seen.test: one.middle for one in found.residuals}
+    assert middle["serum_potassium"] == pytest.approx(1.4, rel=0.25)
+    assert middle["serum_magnesium"] == pytest.approx(0.35, rel=0.25)
+    assert found.holds()
+
+
+def test_a_few_members_who_come_near_are_no_fit(fit: Fit) -> None:
+    few = [one._replace(off=3.5) for one in fit.residuals]
+    assert not fit._replace(residuals=tuple(few)).holds()
+    assert fit.holds()

@@ -2,7 +2,8 @@
 
 Sequential Monte Carlo: members are drawn by their weights, simulated through the history, weighed by every result
 there is, and moved (how strongly their causes act, since when, who they are) by Metropolis steps, which leave the
-posterior as it is. What is left stands for the patient with equal weights.
+posterior as it is. What is left stands for the patient with equal weights. In between, step by step, the newest result
+of each test loses the heavy tails of its errors: who stands for the patient must show what was measured last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import SEED, acting_in
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 PARTICLES = 96
-MOVES = 5
+MOVES, MOST_MOVES = 5, 14
+SETTLED = 3  # moves, at least, with what was measured last shown
+KEPT = 0.5  # [1] share of effective members that one step leaves
 STEP = 0.25  # [log] of a strength
 ANOTHER_TIME, ANOTHER_PERSON = 0.3, 0.25  # chances in a move
 NEW_PEOPLE = 1_000_000  # from this number on members are drawn in moves
@@ -44,7 +48,11 @@ FAR = 3.0  # spreads off the expected, beyond which a result is not explained
 
 
 class Residual(NamedTuple):
-    """One result beside what the fitted members show: the middle and 90 % of them; `off` in spreads of the test."""
+    """One result beside what the fitted members show: the middle and 90 % of them.
+
+    `off` says by how many spreads of the test it lies outside of the middle half of them: a few members who come near
+    do not make a fit.
+    """
 
     seen: Seen
     middle: float
@@ -67,6 +75,8 @@ class Fit(NamedTuple):
     residuals : tuple of Residual
     effective : float
         How many equally weighted members the drawn ones were worth, before they were moved.
+    reached : float
+        [1] How far the newest results lost the heavy tails of their errors.
     moved : float
         [1] Share of the proposed moves that were taken.
     """
@@ -78,6 +88,7 @@ class Fit(NamedTuple):
     residuals: tuple[Residual, ...]
     effective: float
     moved: float
+    reached: float
 
     def holds(self) -> bool:
         """Return whether the members explain the newest results of the patient."""
@@ -86,8 +97,11 @@ class Fit(NamedTuple):
 
 
 class _State(NamedTuple):
+    """Members, and how well they explain the results: as they were drawn, and with what was measured last shown."""
+
     members: Members
-    log: Numbers
+    easy: Numbers
+    strict: Numbers
     course: Trajectories
     given: Protocol
     shown: dict[str, Numbers]
@@ -106,25 +120,55 @@ def fitted(cloud: Cloud, facts: Facts) -> Fit | None:
     history = history_of(facts, cloud.person, tuple(acting_in(cloud)))
     rows = systematic(cloud.weight, PARTICLES)
     state = _through(history, cloud.members.some(rows), cloud.power)
-    log = state.log - cloud.log[rows]  # they were drawn by what they explain without the history
-    log = np.where(np.isfinite(state.log) & np.isfinite(log), log, -np.inf)
+    log = state.easy - cloud.log[rows]  # they were drawn by what they explain without the history
+    log = np.where(np.isfinite(state.easy) & np.isfinite(log), log, -np.inf)
     if not np.isfinite(log).any():
         return None
     weight = np.exp(log - log.max())
     weight /= weight.sum()
     effective = cloud.effective() * float(1 / np.sum(weight**2)) / PARTICLES
     state = _some(state, systematic(weight, PARTICLES))
-    taken = 0.0
-    for turn in range(MOVES):
+    taken: list[float] = []
+    share, settled = 0.0, 0
+    while len(taken) < MOVES or (settled < SETTLED and len(taken) < MOST_MOVES):
+        turn, before = len(taken), share
+        share = _further(state, before)
+        settled += share == 1
+        state = _some(state, systematic(_relative((share - before) * (state.strict - state.easy)), PARTICLES))
         proposed = _proposed(state.members, history, turn)
         new = _through(history, proposed, cloud.power)
-        ratio = new.log - state.log + _prior(proposed) - _prior(state.members)
+        ratio = _explain(new, share) - _explain(state, share) + _prior(proposed) - _prior(state.members)
         yes = np.log(uniform(SEED, f"fit.accept.{turn}", np.arange(PARTICLES))) < np.where(
             np.isnan(ratio), -np.inf, ratio
         )
-        taken += float(yes.mean()) / MOVES
+        taken.append(float(yes.mean()))
         state = _mixed(yes, new, state)
-    return _told(history, state, effective, taken)
+    return _told(history, state, effective, float(np.mean(taken)), share)
+
+
+def _explain(state: _State, share: float) -> Numbers:
+    """Return how well members explain the results, some share of the way to what was measured last being shown."""
+    found: Numbers = (1 - share) * state.easy + share * state.strict
+    return found
+
+
+def _relative(log: Numbers) -> Numbers:
+    """Return weights that sum to one."""
+    likely = np.nan_to_num(np.exp(log - np.nanmax(log)))
+    found: Numbers = likely / likely.sum()
+    return found
+
+
+def _further(state: _State, share: float) -> float:
+    """Return how far to go at once, so that enough members are left; all the way if that can be done."""
+    gain = state.strict - state.easy
+
+    def left(end: float) -> float:
+        return float(1 / np.sum(_relative((end - share) * gain) ** 2))
+
+    if share == 1 or left(1.0) >= KEPT * PARTICLES:
+        return 1.0
+    return float(brentq(lambda end: left(end) - KEPT * PARTICLES, share, 1.0, xtol=1e-4))
 
 
 def systematic(weight: Numbers, count: int) -> NDArray[np.int64]:
@@ -167,11 +211,17 @@ def _through(history: History, members: Members, power: float) -> _State:
     course = run(given, tuple(dict.fromkeys((*states, "kidney.gfr", *population.needed(tests)))), rtol=CLOSE)
     shown = population.columns(course, tests)
     shown["egfr"] = estimated(course["kidney.gfr"], given.people)
-    log = np.zeros(len(members.number))
+    easy, strict = np.zeros(len(members.number)), np.zeros(len(members.number))
+    newest = {one.test: one for one in sorted(history.seen, key=lambda one: one.time)}
     for one in history.seen:
-        log = log + power * one.weight * chance(one.test, one.low, one.high, _at(course, one, shown))
-    log = np.where(course.ended_early, np.nan, log)
-    return _State(members, log, course, given, shown)
+        of_it = _at(course, one, shown)
+        heavy = one.weight * chance(one.test, one.low, one.high, of_it)
+        easy = easy + power * heavy
+        strict = strict + (
+            chance(one.test, one.low, one.high, of_it, heavy=False) if newest[one.test] is one else heavy
+        )
+    easy, strict = (np.where(course.ended_early, np.nan, one) for one in (easy, strict))
+    return _State(members, easy, strict, course, given, shown)
 
 
 def _at(course: Trajectories, one: Seen, shown: dict[str, Numbers]) -> Numbers:
@@ -204,7 +254,8 @@ def _prior(members: Members) -> Numbers:
 
 def _some(state: _State, rows: NDArray[np.int64]) -> _State:
     return _mixed(np.ones(len(rows), bool), _State(
-        state.members.some(rows), state.log[rows], _rows(state.course, rows), _given(state.given, rows),
+        state.members.some(rows), state.easy[rows], state.strict[rows], _rows(state.course, rows),
+        _given(state.given, rows),
         {name: values[rows] for name, values in state.shown.items()},
     ), None)  # fmt: skip
 
@@ -223,7 +274,8 @@ def _mixed(yes: NDArray[np.bool_], new: _State, old: _State | None) -> _State:
         np.where(yes, new.given.people.states, old.given.people.states),
     )
     shown = {name: np.where(yes[:, None], new.shown[name], old.shown[name]) for name in new.shown}
-    return _State(members, np.where(yes, new.log, old.log), course, _replaced(old.given, people), shown)
+    easy, strict = np.where(yes, new.easy, old.easy), np.where(yes, new.strict, old.strict)
+    return _State(members, easy, strict, course, _replaced(old.given, people), shown)
 
 
 def _rows(course: Trajectories, rows: NDArray[np.int64]) -> Trajectories:
@@ -254,16 +306,16 @@ def _beyond(more: float, less: float) -> float:
     return float(np.log(more / less)) if less > 0 else np.inf
 
 
-def _told(history: History, state: _State, effective: float, moved: float) -> Fit:
+def _told(history: History, state: _State, effective: float, moved: float, reached: float) -> Fit:
     residuals = []
     for one in sorted(history.seen, key=lambda one: one.time):
         shown = _at(state.course, one, state.shown)
         if np.isfinite(shown).all():
-            low, middle, high = np.quantile(shown, (0.05, 0.5, 0.95))
-            off = max(_beyond(low, one.high), _beyond(one.low, high)) / errors()[one.test].spread
+            low, lower, middle, upper, high = np.quantile(shown, (0.05, 0.25, 0.5, 0.75, 0.95))
+            off = max(_beyond(lower, one.high), _beyond(one.low, upper)) / errors()[one.test].spread
             residuals.append(Residual(one, float(middle), float(low), float(high), off))
     names = [state_.name for state_ in model().states]
     last = int(np.abs(state.course.time - LENGTH).argmin())
     at_index = np.stack([state.course[name][:, last] for name in names])
     people = People(state.given.people.constants, at_index)
-    return Fit(history, state.members, people, state.course, tuple(residuals), effective, moved)
+    return Fit(history, state.members, people, state.course, tuple(residuals), effective, moved, reached)

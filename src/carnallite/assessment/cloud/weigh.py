@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 
 from carnallite import datafile
 from carnallite.physiology.scenario import Spread
@@ -95,20 +95,23 @@ def likelihood(results: Mapping[str, tuple[float, float]], shown: Mapping[str, N
     return total
 
 
-def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0) -> Numbers:
+def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0, *, heavy: bool = True) -> Numbers:
     """Return the logarithm of the chance of one result for each member.
 
     Parameters
     ----------
     left : float
         [1] Share of the spread of its errors that is left when earlier ones are known.
+    heavy : bool
+        Whether errors have heavy tails: a result may be plainly wrong. Without them it must be shown.
     """
+    below = partial(stdtr, TAILS) if heavy else ndtr
     spread = left * errors()[test].spread
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.log(shown)
         upper = (np.log(high) - centre) / spread + NARROW / 2
         lower = (np.log(low) - centre) / spread - NARROW / 2 if low > 0 else np.full_like(centre, -np.inf)
     flip = lower > 0  # the far tail keeps its digits on the lower side
-    found = np.where(flip, stdtr(TAILS, -lower) - stdtr(TAILS, -upper), stdtr(TAILS, upper) - stdtr(TAILS, lower))
+    found = np.where(flip, below(-lower) - below(-upper), below(upper) - below(lower))
     logarithm: Numbers = np.log(np.maximum(found, 1e-300))
     return np.where(np.isnan(shown), np.nan, logarithm)
