@@ -23,6 +23,7 @@ from carnallite.physiology.body import People
 from carnallite.physiology.chance import normal, uniform
 from carnallite.physiology.load import model
 from carnallite.physiology.simulate import Trajectories, run
+from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,11 +218,16 @@ def _through(history: History, members: Members, power: float) -> _State:
         of_it = _at(course, one, shown)
         heavy = one.weight * chance(one.test, one.low, one.high, of_it)
         easy = easy + power * heavy
-        strict = strict + (
-            chance(one.test, one.low, one.high, of_it, heavy=False) if newest[one.test] is one else heavy
-        )
+        strict = strict + (_shown_last(one, of_it) if newest[one.test] is one else heavy)
     easy, strict = (np.where(course.ended_early, np.nan, one) for one in (easy, strict))
     return _State(members, easy, strict, course, given, shown)
+
+
+def _shown_last(one: Seen, shown: Numbers) -> Numbers:
+    """Return how well members show the newest result of a test; it counts whole, the less the older it is."""
+    fresh = np.exp((one.time - LENGTH) / DAY / numbers()["memory"])
+    found: Numbers = fresh * chance(one.test, one.low, one.high, shown, heavy=False)
+    return found
 
 
 def _at(course: Trajectories, one: Seen, shown: dict[str, Numbers]) -> Numbers:
