@@ -127,8 +127,7 @@ def _row(name: str, told: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _asked(plan: Plan) -> str:
-    tests = dict.fromkeys(test for step in plan.steps for test in step.ask_first)
-    return "; ".join(plans.names((test,)) for test in tests)
+    return plans.names(dict.fromkeys(test for step in plan.steps for test in step.ask_first))
 
 
 def _barred(plan: Plan) -> str:

@@ -38,6 +38,7 @@ PHASES = {
 IONS = ("serum_magnesium", "serum_potassium")
 TOLD = (1, 7)  # [d] of which the table tells, beside the last
 LETTERS = "ABCD"
+BEYOND = "BEYOND AN EVERYDAY LIMIT"
 AS_NOW = "As now, nothing changed"
 _KEPT = Printed(unit="mmol", decimals=0, factor=1)
 _ASSUMED = "our judgement, no source"
@@ -133,7 +134,7 @@ def objection(one: Objection) -> str:
 
 def names(tests: Iterable[str]) -> str:
     """Return the names of tests."""
-    return ", ".join(analyte(one).name[0].lower() + analyte(one).name[1:] for one in tests)
+    return "; ".join(analyte(one).name[0].lower() + analyte(one).name[1:] for one in tests)
 
 
 def reasons(step: PlannedStep, tell: Callable[[str], str]) -> str:
@@ -250,6 +251,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     first: str
     indications: tuple[str, ...]
     held: tuple[str, ...]
+    beyond: tuple[str, ...]  # everyday limits that a plan written by hand exceeds
     cautions: tuple[str, ...]
     looks: tuple[str, ...]
     stop: tuple[str, ...]
@@ -318,7 +320,8 @@ def _shown(step: PlannedStep, told_in: str, tell: Callable[[str], str]) -> Shown
         name=step.name, phase=PHASES[step.phase], told_in=told_in,
         dose=f"{dose_text(step.dosing)}." if step.dosing else "", how=step.regimen, standing=standing(step), do=step.do,
         why=reasons(step, tell), beside=_steps(step.beside), first=names(step.ask_first), indications=step.indications,
-        held=tuple(map(objection, step.held_back)), cautions=tuple(map(objection, cautions(step))),
+        held=tuple(map(objection, step.held_back)), beyond=tuple(map(objection, step.beyond)),
+        cautions=tuple(map(objection, cautions(step))),
         looks=tuple(looked(one) for one in step.watch), stop=step.stop, alternatives=step.alternatives,
     )  # fmt: skip
 
@@ -340,55 +343,50 @@ def write(page: Page, advice: Advice, tell: Callable[[str], str], units: words.U
         return
     count = sum(plan.possible for plan in advice.plans)
     page.title(f"WHAT TO DO: {count} PLANS TO CHOOSE FROM" if count > 1 else "WHAT TO DO")
-    told: dict[tuple[str, str], str] = {}
-    for letter, plan in lettered(advice):
+    for plan in shown(advice, tell):
         page.gap()
         if not plan.possible:
             page.write(f"Not possible now: {plan.name}", indent=1, hang=4, style="strong")
         else:
-            page.write(f"{letter}  {plan.name}", indent=1, hang=4, style="strong")
+            page.write(f"{plan.letter}  {plan.name}", indent=1, hang=4, style="strong")
             page.write(plan.about, indent=4)
         if plan.replaces and plan.possible:
             page.write(f"In place of the {' and '.join(plan.replaces)} that the record lists now.", indent=4)
         for number, step in enumerate(plan.steps, 1):
-            key = (step.id, step.regimen)
-            if key in told:
-                page.write(f"{number} {step.name}: as in {told[key]}.", indent=4, hang=6)
-                continue
-            told[key] = letter
-            _step(page, number, step, tell)
+            if step.told_in:
+                page.write(f"{number} {step.name}: as in {step.told_in}.", indent=4, hang=6)
+            else:
+                _step(page, number, step)
         for blocked in plan.blocked:
             _blocked(page, blocked)
         for note in plan.notes:
-            page.write(f"! {noted(note)}", indent=4, hang=6)
+            page.write(f"! {note}", indent=4, hang=6)
     _foretold(page, advice, units)
 
 
-def _step(page: Page, number: int, step: PlannedStep, tell: Callable[[str], str]) -> None:
-    page.write(f"{number} {step.name} [{PHASES[step.phase]}]", indent=4, hang=6, style="strong")
-    if step.dosing is not None:
-        worth = f" [{standing(step)}]" if standing(step) else ""
-        page.write(f"Dose: {dose_text(step.dosing)}.{worth}", indent=6, hang=12)
-    if step.regimen:
-        page.write(f"How: {step.regimen}.", indent=6, hang=11)
+def _step(page: Page, number: int, step: ShownStep) -> None:
+    page.write(f"{number} {step.name} [{step.phase}]", indent=4, hang=6, style="strong")
+    if step.dose:
+        page.write(f"Dose: {step.dose}{f' [{step.standing}]' if step.standing else ''}", indent=6, hang=12)
+    if step.how:
+        page.write(f"How: {step.how}.", indent=6, hang=11)
     page.write(step.do, indent=6)
-    why = reasons(step, tell)
-    if why:
-        page.write(f"Why: {why}", indent=6, hang=11)
+    if step.why:
+        page.write(f"Why: {step.why}", indent=6, hang=11)
     if step.indications:
         page.write(f"The record names what it may be needed for: {', '.join(step.indications)}.", indent=6, hang=8)
     if step.beside:
-        page.write(f"At the same time as: {_steps(step.beside)}.", indent=6, hang=8)
-    for one in step.held_back:
-        page.write(f"Not more: {objection(one)}", indent=6, hang=8)
+        page.write(f"At the same time as: {step.beside}.", indent=6, hang=8)
+    for one in step.held:
+        page.write(f"Not more: {one}", indent=6, hang=8)
     for one in step.beyond:
-        page.write(f"! BEYOND AN EVERYDAY LIMIT: {objection(one)}", indent=6, hang=8, style="unsafe")
-    if step.ask_first:
-        page.write(f"Measure now: {names(step.ask_first)}.", indent=6, hang=8)
-    for one in cautions(step):
-        page.write(f"! {objection(one)}", indent=6, hang=8)
-    for look in step.watch:
-        page.write(f"Look: {looked(look)}", indent=6, hang=12)
+        page.write(f"! {BEYOND}: {one}", indent=6, hang=8, style="unsafe")
+    if step.first:
+        page.write(f"Measure now: {step.first}.", indent=6, hang=8)
+    for one in step.cautions:
+        page.write(f"! {one}", indent=6, hang=8)
+    for look in step.looks:
+        page.write(f"Look: {look}", indent=6, hang=12)
     for stop in step.stop:
         page.write(f"Stop: {stop}", indent=6, hang=12)
     for other in step.alternatives:
@@ -399,11 +397,12 @@ def _steps(ids: Iterable[str]) -> str:
     return ", ".join(knowledge().steps[id].name.lower() for id in ids)
 
 
-def _blocked(page: Page, blocked: BlockedStep) -> None:
-    dose = f" {dose_text(blocked.dosing)}." if blocked.dosing is not None else ""
-    page.write(f"x BLOCKED: {blocked.name}.{dose}", indent=4, hang=6, style="unsafe")
-    for one in blocked.objections:
-        page.write(objection(one), indent=6, hang=8)
+def _blocked(page: Page, blocked: ShownBlocked) -> None:
+    page.write(
+        f"x BLOCKED: {blocked.name}.{f' {blocked.dose}.' if blocked.dose else ''}", indent=4, hang=6, style="unsafe"
+    )
+    for why in blocked.why:
+        page.write(why, indent=6, hang=8)
 
 
 def _foretold(page: Page, advice: Advice, units: words.Units) -> None:
