@@ -13,7 +13,7 @@ from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.library import at_hand
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
-from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
+from carnallite.assessment.cloud.words import balance_of, fit_of, holds, rests_on, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, to_disorders, unexplained
@@ -251,6 +251,8 @@ def _fitted(
     value = fit_of(cloud, fit, why, disordered=off, magnesium_low=states["magnesium"] == "low")
     if why is None:
         return None, value, causes, factors
+    told = value.words + rests_on(fit, {one.id: one.probability for one in causes})
+    value = msgspec.structs.replace(value, words=told)
     share = {(one.kind, one.id): share_of(one) for one in why.changes}
     with_share = tuple(msgspec.structs.replace(one, share=share.get(("cause", one.id))) for one in causes)
     also = tuple(msgspec.structs.replace(one, share=share.get(("factor", one.id))) for one in factors)

@@ -12,9 +12,11 @@ from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.why import Why, reasons
+from carnallite.assessment.cloud.words import rests_on
 from carnallite.assessment.columns import Columns
 from carnallite.assessment.facts import Facts
 from carnallite.assessment.panel import panel
+from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 from carnallite.record.sketch import read_sketch
 from records import condition, drug, observation, read
@@ -244,3 +246,13 @@ def test_a_few_members_who_come_near_are_no_fit(fit: Fit) -> None:
     few = [one._replace(off=3.5) for one in fit.residuals]
     assert not fit._replace(residuals=tuple(few)).holds()
     assert fit.holds()
+
+
+def test_it_is_told_where_members_and_the_ranking_differ(fit: Fit) -> None:
+    share = {id: float(has.mean()) for id, has in fit.members.having().items()}
+    assert rests_on(fit, share) == ""
+    leading = max(share, key=lambda id: share[id])
+    told = rests_on(fit, share | {leading: share[leading] - 0.5})
+    assert knowledge().causes[leading].name in told
+    assert f"{100 * share[leading]:.0f} %" in told
+    assert "Gitelman" in rests_on(fit, share | {"gitelman": 0.9})

@@ -15,6 +15,8 @@ from carnallite.physiology.timing import DAY
 from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.fit import Fit
@@ -27,6 +29,7 @@ RANGE = (0.05, 0.5, 0.95)
 WHOLE = (-1.0, 1.5)  # a share of a disorder is shown within
 FEW = 12.0  # effective members, below which only words are given
 WEEK = DAYS[0]
+APART = 0.4  # [1] by so much must members and the ranking differ about a cause before it is told
 
 
 def band(values: Numbers) -> Band:
@@ -131,6 +134,26 @@ def _beside(fit: Fit) -> list[Beside]:
             explained=one.off <= 1,
         ))  # fmt: skip
     return found
+
+
+def rests_on(fit: Fit, likely: Mapping[str, float]) -> str:
+    """Return which causes fitted members have far more or less often than they are likely; empty if none.
+
+    Parameters
+    ----------
+    likely : mapping of cause to float
+        [1] As it is told.
+    """
+    having = fit.members.having()
+    none = np.zeros(1)
+    share = {id: float(having.get(id, none).mean()) for id in {*having, *likely} if id in knowledge().causes}
+    apart = sorted((id for id in share if abs(share[id] - likely.get(id, 0.0)) >= APART), key=lambda id: -share[id])
+    told = [
+        f"{knowledge().causes[id].name} acts in {100 * share[id]:.0f} % of them and is {100 * likely.get(id, 0):.0f} % "
+        "likely"
+        for id in apart
+    ]
+    return f" What is simulated rests on that: {'; '.join(told)}." if told else ""
 
 
 def holds(cloud: Cloud, fit: Fit) -> bool:
