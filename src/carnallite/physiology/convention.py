@@ -7,22 +7,7 @@ from pathlib import Path
 
 from carnallite import datafile
 from carnallite.physiology import dimension
-from carnallite.quantity import Cited
-
-
-class Convention(Cited, frozen=True, kw_only=True):
-    """One number that holds unless a scenario gives another."""
-
-    value: float
-    unit: str
-    about: str
-
-
-class Conventions(datafile.Item, frozen=True, kw_only=True):
-    """The content of ``conventions.toml``."""
-
-    about: str
-    conventions: dict[str, Convention]
+from carnallite.quantity import Numbers
 
 
 @cache
@@ -32,5 +17,5 @@ def conventions() -> dict[str, float]:
     >>> conventions()["meal"]
     0.5
     """
-    found = datafile.read(Path(__file__).with_name("conventions.toml"), Conventions).conventions
+    found = datafile.read(Path(__file__).with_name("conventions.toml"), Numbers).numbers
     return {id: one.value * dimension.parse(one.unit).scale for id, one in found.items()}

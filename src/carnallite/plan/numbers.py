@@ -6,22 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from carnallite import datafile
-from carnallite.quantity import Cited
-
-
-class Number(Cited, frozen=True, kw_only=True):
-    """One number in its unit."""
-
-    value: float
-    unit: str
-    about: str
-
-
-class Numbers(datafile.Item, frozen=True, kw_only=True):
-    """The content of ``numbers.toml``."""
-
-    about: str
-    numbers: dict[str, Number]
+from carnallite.quantity import Numbers
 
 
 @cache

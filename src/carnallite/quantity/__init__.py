@@ -11,12 +11,15 @@ from carnallite.quantity.analyte import (
     analytes,
     printed_unit,
 )
+from carnallite.quantity.number import Number, Numbers
 from carnallite.quantity.units import fold, is_mass, is_unit, units_agree
 
 __all__ = [
     "Analyte",
     "Cited",
     "Code",
+    "Number",
+    "Numbers",
     "ReferenceInterval",
     "Specimen",
     "Status",

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from carnallite import datafile
-from carnallite.assessment.cloud.weigh import Number
 from carnallite.knowledge import knowledge
 from carnallite.physiology.body import size
 from carnallite.physiology.chance import in_blocks
 from carnallite.physiology.crowd import Crowd
 from carnallite.physiology.generate import python
 from carnallite.physiology.scenario import Person, Scenario, Spread
-from carnallite.quantity import Cited, analyte
+from carnallite.quantity import Cited, Number, analyte
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from scipy.special import ndtr, stdtr
 
 from carnallite import datafile
 from carnallite.physiology.scenario import Spread
-from carnallite.quantity import Cited
+from carnallite.quantity import Cited, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +28,6 @@ class Error(Cited, frozen=True, kw_only=True):
     """How far a result may lie from what a member shows."""
 
     spread: float  # SD of the logarithm
-
-
-class Number(Cited, frozen=True, kw_only=True):
-    """One number of the inference."""
-
-    value: float
-    unit: str
-    about: str
 
 
 class Disputed(Cited, frozen=True, kw_only=True):
