@@ -14,7 +14,7 @@ import msgspec
 from carnallite import datafile
 from carnallite.datafile import resolve
 from carnallite.errors import DataFileError, UnknownIdError, did_you_mean
-from carnallite.knowledge import schema
+from carnallite.knowledge import plan_schema, schema
 from carnallite.knowledge.often import check_often, check_ranks
 from carnallite.knowledge.planned import check_plans
 from carnallite.quantity import Cited, analytes
@@ -40,9 +40,9 @@ _KINDS: dict[str, type[Any]] = {
     "investigations": schema.Investigation,
     "treatments": schema.Treatment,
     "comparisons": schema.Comparison,
-    "safety": schema.Safety,
-    "steps": schema.Step,
-    "strategies": schema.Strategy,
+    "safety": plan_schema.Safety,
+    "steps": plan_schema.Step,
+    "strategies": plan_schema.Strategy,
     "lexicon": schema.Lexicon,
 }
 _ACTING = ("causes", "factors", "drugs", "treatments")
@@ -190,7 +190,7 @@ def _check_names(file: str, item: msgspec.Struct, known: schema.Knowledge) -> No
         resolve(file, "unless", rule, known.rules)
     for test in getattr(item, "ask", ()):
         resolve(file, "ask", test, analytes())
-    if isinstance(item, schema.Safety | schema.Step | schema.Strategy):
+    if isinstance(item, plan_schema.Safety | plan_schema.Step | plan_schema.Strategy):
         check_plans(file, item, known)
     if isinstance(item, schema.Treatment):
         substances = ingredients(known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from carnallite.datafile import resolve
 from carnallite.errors import DataFileError
-from carnallite.knowledge import schema
+from carnallite.knowledge import plan_schema, schema
 from carnallite.quantity import analytes
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 UNITS = {"rate": "/h", "concentration": "/L"}  # after the unit of the thing itself
 
 
-def check_plans(file: str, item: schema.Safety | schema.Step | schema.Strategy, known: schema.Knowledge) -> None:
+def check_plans(
+    file: str, item: plan_schema.Safety | plan_schema.Step | plan_schema.Strategy, known: schema.Knowledge
+) -> None:
     """Refuse a step, strategy or table of limits that names nothing or says something twice.
 
     Raises
@@ -25,16 +27,16 @@ def check_plans(file: str, item: schema.Safety | schema.Step | schema.Strategy, 
         As said.
     """
     match item:
-        case schema.Safety():
+        case plan_schema.Safety():
             _check_table(file, item)
-        case schema.Step():
+        case plan_schema.Step():
             _all(file, "causes", item.causes, known.causes)
             _all(file, "after", (*item.after, *item.beside), known.steps)
             _all(file, "indications", item.indications, known.conditions)
             _all(file, "treatment", filter(None, [item.treatment]), known.treatments)
             for place, one in enumerate(item.regimens):
                 _check_regimen(file, f"regimens[{place}]", one, known)
-        case schema.Strategy():
+        case plan_schema.Strategy():
             _all(file, "steps", item.steps, known.steps)
             _all(file, "key", item.key, item.steps)
             _all(file, "causes", (*item.causes, *item.unless_causes), known.causes)
@@ -42,7 +44,7 @@ def check_plans(file: str, item: schema.Safety | schema.Step | schema.Strategy, 
                 _all(file, "notes.causes", note.causes, known.causes)
 
 
-def _check_table(file: str, table: schema.Safety) -> None:
+def _check_table(file: str, table: plan_schema.Safety) -> None:
     ids = Counter([*(one.id for one in table.ceilings), *(one.id for one in table.contraindications)])
     for id, times in ids.items():
         if times > 1:
@@ -59,7 +61,7 @@ def _check_table(file: str, table: schema.Safety) -> None:
             raise DataFileError(file, f"`{bar.id}` asks for nothing.", "Name the test that decides.")
 
 
-def _check_regimen(file: str, path: str, one: schema.Regimen, known: schema.Knowledge) -> None:
+def _check_regimen(file: str, path: str, one: plan_schema.Regimen, known: schema.Knowledge) -> None:
     if bool(one.what) == bool(one.acts):
         raise DataFileError(file, f"`{path}` needs either `what` or `acts`.", "Give one of them.")
     if one.what and not (one.amount and one.route):
