@@ -132,10 +132,10 @@ def asked(number: int, *, but: str, seed: int = 1) -> Record:
         return msgspec.structs.replace(record, why_not=why)
     posterior, cloud = judge(columns, everybody.posterior, 0)
     fit = fitted(cloud, columns.people[0])
-    if fit is None or not holds(cloud, fit):
-        return msgspec.structs.replace(record, why_not="the fit does not hold")
     marginal = to_disorders(columns, posterior, [0]).marginal[0]
     chances = dict(zip(network().causes, marginal.tolist(), strict=True))
+    if fit is None or not holds(cloud, fit, chances):
+        return msgspec.structs.replace(record, why_not="the fit does not hold")
     chosen = _chosen(columns, chances, fit, number)
     chance = np.random.default_rng([seed, 5, number])
     what = later(chosen, columns.people[0].timeline.index)

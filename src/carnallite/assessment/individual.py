@@ -13,7 +13,7 @@ from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.library import at_hand
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
-from carnallite.assessment.cloud.words import balance_of, fit_of, holds, rests_on, share_of
+from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, to_disorders, unexplained
@@ -246,13 +246,13 @@ def _fitted(
     factors: tuple[RankedFactor, ...],
 ) -> tuple[Balance | None, IndividualFit, tuple[RankedCause, ...], tuple[RankedFactor, ...]]:
     """Return balance, fit, and causes and factors with their shares."""
-    why = reasons(fit, [one.id for one in factors]) if holds(cloud, fit) else None
+    likely = {one.id: one.probability for one in causes}
+    why = reasons(fit, [one.id for one in factors]) if holds(cloud, fit, likely) else None
     off = (states["potassium"] in {"low", "high"}, states["calcium"] in {"low", "high"})
-    value = fit_of(cloud, fit, why, disordered=off, magnesium_low=states["magnesium"] == "low")
+    low = states["magnesium"] == "low"
+    value = fit_of(cloud, fit, why, likely=likely, disordered=off, magnesium_low=low)
     if why is None:
         return None, value, causes, factors
-    told = value.words + rests_on(fit, {one.id: one.probability for one in causes})
-    value = msgspec.structs.replace(value, words=told)
     share = {(one.kind, one.id): share_of(one) for one in why.changes}
     with_share = tuple(msgspec.structs.replace(one, share=share.get(("cause", one.id))) for one in causes)
     also = tuple(msgspec.structs.replace(one, share=share.get(("factor", one.id))) for one in factors)

@@ -12,7 +12,8 @@ from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.why import Why, reasons
-from carnallite.assessment.cloud.words import rests_on
+from carnallite.assessment.cloud.words import _rests_on as rests_on
+from carnallite.assessment.cloud.words import doubted, holds
 from carnallite.assessment.columns import Columns
 from carnallite.assessment.facts import Facts
 from carnallite.assessment.panel import panel
@@ -256,3 +257,12 @@ def test_it_is_told_where_members_and_the_ranking_differ(fit: Fit) -> None:
     assert knowledge().causes[leading].name in told
     assert f"{100 * share[leading]:.0f} %" in told
     assert "Gitelman" in rests_on(fit, share | {"gitelman": 0.9})
+
+
+def test_a_fit_by_causes_that_are_hardly_likely_does_not_hold(cloud: tuple[Cloud, Facts], fit: Fit) -> None:
+    share = {id: float(has.mean()) for id, has in fit.members.having().items()}
+    leading = max(share, key=lambda id: share[id])
+    assert share[leading] > 0.5
+    assert holds(cloud[0], fit, share)
+    assert doubted(fit, share | {leading: 0.1}) == [leading]
+    assert not holds(cloud[0], fit, share | {leading: 0.1})

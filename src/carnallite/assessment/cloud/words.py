@@ -29,6 +29,7 @@ RANGE = (0.05, 0.5, 0.95)
 WHOLE = (-1.0, 1.5)  # a share of a disorder is shown within
 FEW = 12.0  # effective members, below which only words are given
 WEEK = DAYS[0]
+MOST = 0.5  # [1] of the members
 APART = 0.4  # [1] by so much must members and the ranking differ about a cause before it is told
 
 
@@ -44,7 +45,13 @@ def balance_of(why: Why) -> Balance:
 
 
 def fit_of(
-    cloud: Cloud, fit: Fit, why: Why | None, *, disordered: tuple[bool, bool], magnesium_low: bool
+    cloud: Cloud,
+    fit: Fit,
+    why: Why | None,
+    *,
+    likely: Mapping[str, float],
+    disordered: tuple[bool, bool],
+    magnesium_low: bool,
 ) -> IndividualFit:
     """Return the fit as a value.
 
@@ -52,6 +59,8 @@ def fit_of(
     ----------
     why : Why or None
         None where the members do not fit.
+    likely : mapping of cause to float
+        [1] As it is told.
     disordered : (bool, bool)
         Whether potassium and calcium are out of range.
     """
@@ -60,8 +69,8 @@ def fit_of(
         for ion, is_off in zip(("potassium", "calcium"), disordered, strict=True)
     ]
     return IndividualFit(
-        holds=holds(cloud, fit),
-        words=_told(cloud, fit),
+        holds=holds(cloud, fit, likely),
+        words=_told(cloud, fit, likely),
         describes=round(cloud.describes, 4),
         members=len(fit.members.number),
         effective=round(fit.effective, 1),
@@ -136,7 +145,7 @@ def _beside(fit: Fit) -> list[Beside]:
     return found
 
 
-def rests_on(fit: Fit, likely: Mapping[str, float]) -> str:
+def _rests_on(fit: Fit, likely: Mapping[str, float]) -> str:
     """Return which causes fitted members have far more or less often than they are likely; empty if none.
 
     Parameters
@@ -156,12 +165,22 @@ def rests_on(fit: Fit, likely: Mapping[str, float]) -> str:
     return f" What is simulated rests on that: {'; '.join(told)}." if told else ""
 
 
-def holds(cloud: Cloud, fit: Fit) -> bool:
-    """Return whether numbers may be given: the body describes the patient, and the newest results are explained."""
-    return fit.holds() and cloud.describes >= numbers()["trusted"]
+def doubted(fit: Fit, likely: Mapping[str, float]) -> list[str]:
+    """Return causes that most fitted members have and that are hardly likely: they are somebody else."""
+    having = fit.members.having()
+    found = [id for id, has in having.items() if has.mean() > MOST and likely.get(id, 0.0) < numbers()["believed"]]
+    return sorted(found, key=lambda id: likely.get(id, 0.0))
 
 
-def _told(cloud: Cloud, fit: Fit) -> str:
+def holds(cloud: Cloud, fit: Fit, likely: Mapping[str, float]) -> bool:
+    """Return whether numbers may be given.
+
+    The body describes the patient, the newest results are explained, and not by causes that are hardly likely.
+    """
+    return fit.holds() and cloud.describes >= numbers()["trusted"] and not doubted(fit, likely)
+
+
+def _told(cloud: Cloud, fit: Fit, likely: Mapping[str, float]) -> str:
     """Return in a sentence how far the members explain the patient."""
     count = len(fit.residuals)
     if not count:
@@ -175,6 +194,12 @@ def _told(cloud: Cloud, fit: Fit) -> str:
         newest = {one.seen.test: one for one in fit.residuals}
         names = [analyte(test).name for test, one in newest.items() if not one.off <= 3]
         told = f"The model does not fit this patient: it cannot show {' and '.join(names)}. No shares are given."
+    strange = doubted(fit, likely)
+    if fit.holds() and strange:
+        names = [f"{knowledge().causes[id].name} ({100 * likely.get(id, 0.0):.0f} % likely)" for id in strange]
+        return f"Only virtual patients with {' and '.join(names)} show what was measured. No shares are given."
+    if fit.holds():
+        told += _rests_on(fit, likely)
     if fit.effective < FEW:
         told += " Few virtual patients came near the history; take the numbers as rough."
     return told
