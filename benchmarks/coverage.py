@@ -36,7 +36,7 @@ from carnallite.assessment.cloud.weigh import numbers
 from carnallite.assessment.cloud.words import holds
 from carnallite.assessment.individual import _STATES as IONS
 from carnallite.assessment.individual import _state
-from carnallite.assessment.infer import network, to_disorders
+from carnallite.assessment.infer import likely_in
 from carnallite.assessment.panel import panel
 from carnallite.physiology import population
 from carnallite.physiology.load import model
@@ -131,9 +131,8 @@ def asked(number: int, *, but: str, seed: int = 1) -> Record:
     if why:
         return msgspec.structs.replace(record, why_not=why)
     posterior, cloud = judge(columns, everybody.posterior, 0)
-    fit = fitted(cloud, columns.people[0])
-    marginal = to_disorders(columns, posterior, [0]).marginal[0]
-    chances = dict(zip(network().causes, marginal.tolist(), strict=True))
+    chances = likely_in(columns, posterior, 0)
+    fit = fitted(cloud, columns.people[0], chances)
     if fit is None or not holds(cloud, fit, chances):
         return msgspec.structs.replace(record, why_not="the fit does not hold")
     chosen = _chosen(columns, chances, fit, number)

@@ -24,6 +24,7 @@ from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.weigh import errors
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
+from carnallite.assessment.infer import likely_in
 from carnallite.assessment.panel import panel
 from carnallite.errors import CarnalliteError
 from carnallite.physiology import population
@@ -144,8 +145,8 @@ def looked(timeline: Timeline) -> tuple[Look, Fit | None]:
     fit: Fit | None = None
     if not why:
         try:
-            cloud = judge(everybody.columns, everybody.posterior, 0)[1]
-            fit = fitted(cloud, everybody.columns.people[0])
+            posterior, cloud = judge(everybody.columns, everybody.posterior, 0)
+            fit = fitted(cloud, everybody.columns.people[0], likely_in(everybody.columns, posterior, 0))
         except (CarnalliteError, ArithmeticError, LookupError, ValueError) as error:
             why = f"{type(error).__name__} was raised"
         else:

@@ -180,7 +180,7 @@ def _examined(  # noqa: PLR0913  (each is something else)
     if cloud is not None and depth == "fit":
         said("taking them through the patient's history")
         try:
-            members = fitted(cloud, columns.people[row])
+            members = fitted(cloud, columns.people[row], {one.id: one.probability for one in causes})
             if members is not None:
                 balance, fit, causes, factors = _fitted(cloud, members, states, causes, factors)
         except FAILED as error:

@@ -273,6 +273,12 @@ def to_disorders(columns: Columns, posterior: Posterior, rows: Iterable[int]) ->
     return msgspec.structs.replace(posterior, marginal=marginal, joint=joint)
 
 
+def likely_in(columns: Columns, posterior: Posterior, row: int) -> dict[str, float]:
+    """Return the probability [1] of each cause of a disorder that one patient has or may have."""
+    marginal = to_disorders(columns, posterior, [row]).marginal[row]
+    return dict(zip(network().causes, marginal.tolist(), strict=True))
+
+
 def reduced(sets: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return for each of all sets ("set cause") the number of the set that has only some of its causes."""
     bits = 1 << np.arange(sets.shape[1])

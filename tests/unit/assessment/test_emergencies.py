@@ -33,7 +33,7 @@ HOLDS = {
     "torsades_or_arrest": (
         "torsades", "torsades @-1", "cardiac_arrest; serum_magnesium 0.69", "cardiac_arrest; serum_magnesium -",
         "cardiac_arrest; serum_magnesium 0.85 @-2", "cardiac_arrest; long_qt", "cardiac_arrest; long_qt @-900",
-        "cardiac_arrest; qtc_interval 501", "ventricular_fibrillation; serum_magnesium 0.69",
+        "cardiac_arrest; qtc_interval 500", "ventricular_fibrillation; serum_magnesium 0.69",
         "ventricular_fibrillation; serum_magnesium -", "cardiac_arrest @-1; serum_magnesium -",
     ),
     "arrhythmia_low_magnesium": (
@@ -115,7 +115,7 @@ HOLDS = {
 }  # fmt: skip
 SILENT = {
     "torsades_or_arrest": (
-        "torsades @-1.01", "cardiac_arrest", "ventricular_fibrillation", "cardiac_arrest; qtc_interval 500",
+        "torsades @-1.01", "cardiac_arrest", "ventricular_fibrillation", "cardiac_arrest; qtc_interval 499",
         "cardiac_arrest @-1.01; serum_magnesium 0.69", "ventricular_fibrillation @-1.01; serum_magnesium 0.69",
         "serum_magnesium 0.69; long_qt; qtc_interval 510", "cardiac_arrest; serum_magnesium 0.7",
     ),

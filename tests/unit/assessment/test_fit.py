@@ -264,5 +264,15 @@ def test_a_fit_by_causes_that_are_hardly_likely_does_not_hold(cloud: tuple[Cloud
     leading = max(share, key=lambda id: share[id])
     assert share[leading] > 0.5
     assert holds(cloud[0], fit, share)
-    assert doubted(fit, share | {leading: 0.1}) == [leading]
-    assert not holds(cloud[0], fit, share | {leading: 0.1})
+    assert doubted(fit, share | {leading: 0.05}) == [leading]
+    assert not holds(cloud[0], fit, share | {leading: 0.05})
+
+
+def test_members_with_a_cause_that_is_hardly_likely_do_not_stand_for_the_patient(cloud: tuple[Cloud, Facts]) -> None:
+    having = cloud[0].members.having()
+    others = {id: 1.0 for id in having if id != "short_bowel"}
+    found = fitted(*cloud, others)
+    assert found is not None
+    assert "short_bowel" not in found.members.having()
+    assert "short_bowel" in fitted(*cloud, others | {"short_bowel": 1.0}).members.having()
+    assert fitted(*cloud, {}) is not None  # nobody is left: everybody stands

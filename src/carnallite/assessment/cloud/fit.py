@@ -26,7 +26,7 @@ from carnallite.physiology.simulate import Trajectories, run
 from carnallite.physiology.timing import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -108,18 +108,20 @@ class _State(NamedTuple):
     shown: dict[str, Numbers]
 
 
-def fitted(cloud: Cloud, facts: Facts) -> Fit | None:
+def fitted(cloud: Cloud, facts: Facts, likely: Mapping[str, float] | None = None) -> Fit | None:
     """Return the fit of a patient; none where no member lives through the history.
 
     Parameters
     ----------
     cloud : Cloud
         From `judge`.
+    likely : mapping of cause to float, optional
+        [1] As it is told. Members with a cause that is hardly likely do not stand for the patient.
     """
     if not cloud.effective():
         return None
     history = history_of(facts, cloud.person, tuple(acting_in(cloud)))
-    rows = systematic(cloud.weight, PARTICLES)
+    rows = systematic(cloud.weight * _believed(cloud, likely), PARTICLES)
     state = _through(history, cloud.members.some(rows), cloud.power)
     log = state.easy - cloud.log[rows]  # they were drawn by what they explain without the history
     log = np.where(np.isfinite(state.easy) & np.isfinite(log), log, -np.inf)
@@ -170,6 +172,16 @@ def _further(state: _State, share: float) -> float:
     if share == 1 or left(1.0) >= KEPT * PARTICLES:
         return 1.0
     return float(brentq(lambda end: left(end) - KEPT * PARTICLES, share, 1.0, xtol=1e-4))
+
+
+def _believed(cloud: Cloud, likely: Mapping[str, float] | None) -> Numbers:
+    """Return 1 for members all of whose causes are likely enough, else 0; 1 for everybody where nobody is left."""
+    found = np.ones(len(cloud.weight))
+    if likely is not None:
+        for id, has in cloud.members.having().items():
+            if likely.get(id, 0.0) < numbers()["believed"]:
+                found[has] = 0
+    return found if (cloud.weight * found).any() else np.ones(len(cloud.weight))
 
 
 def systematic(weight: Numbers, count: int) -> NDArray[np.int64]:
