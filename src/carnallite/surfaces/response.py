@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from carnallite.quantity import analyte
+from carnallite.quantity import analyte, printed_unit
 from carnallite.surfaces import words
 from carnallite.surfaces.plans import duration
 from carnallite.surfaces.printed import printed
@@ -59,8 +59,8 @@ def _compared(one: Reply, units: words.Units) -> Compared:
     else:
         measured = f"<{shown.number(high)}" if np.isfinite(high) else f">{shown.number(low)}"
     return Compared(
-        name=f"{analyte(one.test).name} [{shown.unit}]", when=f"after {_since(one.hours)}", measured=measured,
-        expected=shown.band(one.expected), verdict=VERDICTS[one.verdict],
+        name=f"{analyte(one.test).name} [{printed_unit(shown.unit)}]", when=f"after {_since(one.hours)}",
+        measured=measured, expected=shown.band(one.expected), verdict=VERDICTS[one.verdict],
         fitting=shown.band(one.fitting),
     )  # fmt: skip
 
