@@ -75,7 +75,7 @@ def advise(
     if before is None:
         return answer
     said("going back to when the plan began")
-    response = responded(examine(before, depth="fit"), columns.people[0], assessment.index)
+    response = responded(examine(before, depth="fit"), columns.people[0], assessment)
     return msgspec.structs.replace(answer, response=response)
 
 

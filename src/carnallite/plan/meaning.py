@@ -36,7 +36,6 @@ def words(one: Response) -> Iterator[str]:
     if _is_missed(one):
         yield FEW
     yield from _kept_words(one)
-    yield from _site_words(one)
     if one.not_arrived is not None and one.not_arrived >= numbers()["not_arrived"]:
         yield NOT_ARRIVED.format(times=one.not_arrived)
 
@@ -62,16 +61,3 @@ def _kept_words(one: Response) -> Iterator[str]:
 
 def _ranged(one: Band) -> str:
     return f"{one.value:.0f} ({one.low:.0f} to {one.high:.0f})"
-
-
-def _site_words(one: Response) -> Iterator[str]:
-    moved = {site: after - before for site, (before, after) in one.sites.items()}
-    told = {
-        site: f"{100 * before:.0f} % before, {100 * after:.0f} % now" for site, (before, after) in one.sites.items()
-    }
-    up = [site for site, by in moved.items() if by >= numbers()["moved"]]
-    down = [site for site, by in moved.items() if by <= -numbers()["moved"]]
-    parts = [f"for a cause at the {site} ({told[site]})" for site in up]
-    parts += [f"against one at the {site} ({told[site]})" for site in down]
-    if parts:
-        yield f"This speaks {' and '.join(parts)}."

@@ -5,7 +5,6 @@ Members that fitted the record of then are simulated on with what was given sinc
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -28,7 +27,6 @@ from carnallite.assessment import (
     window_of,
 )
 from carnallite.assessment import LENGTH as NOW
-from carnallite.knowledge import knowledge
 from carnallite.physiology import population
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from carnallite.assessment import Examined, Facts, Fit
+    from carnallite.assessment import Assessment, Examined, Facts, Fit
     from carnallite.physiology.scenario import Dose
     from carnallite.physiology.simulate import Trajectories
     from carnallite.plan.values import Verdict
@@ -55,7 +53,6 @@ if TYPE_CHECKING:
 LONGEST = 30 * DAY  # [h] over which members are taken on
 COLLECTED = DAY  # [h] over which urine is collected before the time of its result
 ESTIMATED, FILTRATION = "egfr", "kidney.gfr"
-SITES = {"gut": ("gut.", "losses.stoma"), "kidney": ("kidney",)}  # of causes, by the parameters that they act on
 
 
 class Since(NamedTuple):
@@ -71,7 +68,7 @@ class Since(NamedTuple):
         return tuple(dict.fromkeys(one.test for one in self.seen))
 
 
-def responded(before: Examined, facts: Facts, index: datetime) -> Response:
+def responded(before: Examined, facts: Facts, assessment: Assessment) -> Response:
     """Return what the response of a patient tells.
 
     Parameters
@@ -80,10 +77,10 @@ def responded(before: Examined, facts: Facts, index: datetime) -> Response:
         What was held when the plan began.
     facts : Facts
         All that the record says now.
-    index : datetime
-        Now.
+    assessment : Assessment
+        What it makes of that.
     """
-    start = before.assessment.index
+    start, index = before.assessment.index, assessment.index
     fit, told = before.fit, before.assessment.fit
     if fit is None or told is None:
         return _none(start, "No virtual patients were fitted to the record of then.")
@@ -108,8 +105,7 @@ def responded(before: Examined, facts: Facts, index: datetime) -> Response:
         retained_now=band(_kept(course), now),
         lost={way: band(_gained(course, way), then) for way in WAYS},
         lost_now={way: band(_gained(course, way), now) for way in WAYS},
-        sites=_sites(fit, then, now),
-        causes=_causes(fit, then, now),
+        causes=_causes(before.assessment, assessment),
         members=len(now),
         effective=round(float(1 / np.sum(now**2)), 1),
         not_arrived=_not_arrived(fit, since, log, start),
@@ -213,35 +209,19 @@ def _verdict(one: Seen, range_: Band) -> Verdict:
 
 
 # what it says of the causes -------------------------------------------------------------------------------------------
-def _causes(fit: Fit, then: Numbers, now: Numbers) -> tuple[CauseMoved, ...]:
+def _causes(then: Assessment, now: Assessment) -> tuple[CauseMoved, ...]:
+    """Return the causes whose probability has moved, by all that the record held then and holds now.
+
+    Members that are weighed again say less: in simulated patients they were right about causes no more often.
+    """
+    name = {one.id: one.name for one in (*then.causes, *now.causes)}
+    before, after = ({one.id: one.probability for one in each.causes} for each in (then, now))
     found = [
-        CauseMoved(id=id, name=knowledge().causes[id].name, before=_share(has, then), after=_share(has, now))
-        for id, has in fit.members.having().items()
+        CauseMoved(id=id, name=name[id], before=before.get(id, 0.0), after=after.get(id, 0.0))
+        for id in name
+        if abs(after.get(id, 0.0) - before.get(id, 0.0)) >= numbers()["moved"]
     ]
-    told = [one for one in found if abs(one.after - one.before) >= numbers()["moved"]]
-    return tuple(sorted(told, key=lambda one: (-abs(one.after - one.before), one.id)))
-
-
-def _sites(fit: Fit, then: Numbers, now: Numbers) -> dict[str, tuple[float, float]]:
-    having = fit.members.having()
-    found = {}
-    for site in SITES:
-        has = np.zeros(len(now), bool)
-        for id, mine in having.items():
-            has |= mine & (site in _acts_at(id))
-        found[site] = (_share(has, then), _share(has, now))
-    return found
-
-
-def _share(has: NDArray[np.bool_], weight: Numbers) -> float:
-    return round(float(weight[has].sum()), 3)
-
-
-@cache
-def _acts_at(cause: str) -> frozenset[str]:
-    """Return where a cause acts: gut, kidney, both or neither."""
-    targets = [one.target for one in knowledge().causes[cause].effects]
-    return frozenset(site for site, starts in SITES.items() if any(one.startswith(starts) for one in targets))
+    return tuple(sorted(found, key=lambda one: (-abs(one.after - one.before), one.id)))
 
 
 def _not_arrived(fit: Fit, since: Since, log: Numbers, start: datetime) -> float | None:

@@ -208,7 +208,7 @@ class Reply(Value, frozen=True):
 
 
 class CauseMoved(Value, frozen=True):
-    """How often [1] a cause acts on the virtual patients who fitted, before and after the response."""
+    """How likely [1] a cause was by the record of then, and is by all that the record holds now."""
 
     id: str
     name: str
@@ -233,8 +233,6 @@ class Response(Value, frozen=True):
         [mmol] Magnesium that the body gained: as expected then, and as the results have it.
     lost, lost_now : dict of str to Band
         [mmol] Magnesium lost by each way, likewise.
-    sites : dict of str to (float, float)
-        [1] How often a cause acts at the gut or the kidney, before and after.
     causes : tuple of CauseMoved
     members : int
     effective : float
@@ -255,7 +253,6 @@ class Response(Value, frozen=True):
     retained_now: Band | None = None
     lost: dict[str, Band] = {}
     lost_now: dict[str, Band] = {}
-    sites: dict[str, tuple[float, float]] = {}
     causes: tuple[CauseMoved, ...] = ()
     members: int = 0
     effective: float = 0.0

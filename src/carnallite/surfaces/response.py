@@ -35,7 +35,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """How often a cause acts on the virtual patients, before and after the response."""
+    """How likely a cause was then, and is now."""
 
     name: str
     before: str
@@ -70,7 +70,7 @@ def _since(hours: float) -> str:
 
 
 def moved(response: Response) -> tuple[Moved, ...]:
-    """Return the causes that the response made more or less likely."""
+    """Return the causes that are more or less likely now than they were then."""
     return tuple(Moved(one.name, words.percent(one.before), words.percent(one.after)) for one in response.causes)
 
 
@@ -95,6 +95,6 @@ def write(page: Page, response: Response, units: words.Units) -> None:
     for one in compared(response, units):
         page.write(f"{one.name} {one.when}: {one.measured}, expected {one.expected}: {one.verdict}", indent=4, hang=6)
     for cause in moved(response):
-        page.write(f"{cause.name}: {cause.before} of them before, {cause.after} now", indent=4, hang=6)
+        page.write(f"{cause.name}: {cause.after} likely now, {cause.before} then", indent=4, hang=6)
     for note in notes(response):
         page.write(note, indent=2, style="faint")

@@ -62,8 +62,8 @@ def fit(before: Examined) -> Fit:
 
 
 def response(before: Examined, *resources: dict[str, Any], now: datetime = NOW) -> Response:
-    reading = read(*THEN, *resources, now=now)
-    return responded(before, Facts(reading.timeline), now)
+    examined = examine(read(*THEN, *resources, now=now), depth="findings")
+    return responded(before, examined.columns.people[0], examined.assessment)
 
 
 def foretold(fit: Fit, doses: tuple[Dose, ...]) -> dict[str, np.ndarray]:
@@ -176,3 +176,13 @@ def test_the_answer_holds_the_response_only_where_it_is_asked_for() -> None:
     assert told is not None
     assert told.since == START
     assert told.replies
+
+
+def test_causes_move_by_the_whole_inference(before: Examined) -> None:
+    told = response(before, *GIVEN, later("2601-3", 1.4, "mmol/L"))
+    then = {one.id: one.probability for one in before.assessment.causes}
+    assert told.causes  # of a low level that has become a high one
+    assert all(one.before == then.get(one.id, 0.0) for one in told.causes)
+    assert [abs(one.after - one.before) for one in told.causes] == sorted(
+        (abs(one.after - one.before) for one in told.causes), reverse=True
+    )
