@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from calibration_asked import Record, asked
 from calibration_page import page
 from calibration_patients import LAWS, TURN, templates
+from figures import renewed
 from kept import ROOT, go_on, read, stamp
 
 from carnallite.physiology.load import model
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from calibration_patients import Law
 
 PAGE = ROOT / "docs" / "reference" / "calibration.md"
-MARKS = ("<!-- figures -->\n", "<!-- end of figures -->\n")
 SHARES: dict[Law, float] = {"altered": 1.0, "each": 0.46, "own": 0.4, "body": 0.4}  # of the patients that are asked for
 ROOMS = ("assessment", "record", "physiology")
 OWN = ("calibration_patients", "calibration_asked")
@@ -58,8 +58,7 @@ def main() -> int:
     text = page(found, f"Model `{model().hash}`, state `{mark}`, seed {options.seed}, {len(templates())} records.")
     print(text)
     if options.markdown:
-        before, _, after = PAGE.read_text("utf-8").partition(MARKS[0])
-        PAGE.write_text(before + MARKS[0] + text + "\n" + MARKS[1] + after.partition(MARKS[1])[2], "utf-8")
+        PAGE.write_text(renewed(PAGE.read_text("utf-8"), text + "\n"), "utf-8")
     return 0
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from calibration_asked import NOTHING_OFF
 from calibration_patients import NOISE, Patient, goes_on, patient, printed, with_results
 from coverage_page import page
+from figures import renewed
 from kept import ROOT, go_on, read, stamp
 
 from carnallite.assessment import again
@@ -32,7 +33,7 @@ from carnallite.assessment.cloud.history import Seen
 from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.onward import onward
-from carnallite.assessment.cloud.weigh import numbers
+from carnallite.assessment.cloud.weigh import numbers, relative
 from carnallite.assessment.cloud.words import holds
 from carnallite.assessment.individual import _STATES as IONS
 from carnallite.assessment.individual import _state
@@ -43,7 +44,7 @@ from carnallite.physiology.load import model
 from carnallite.plan.advise import drafted, probable
 from carnallite.plan.forecast import as_now, later, option
 from carnallite.plan.propose import chosen_of, is_possible
-from carnallite.plan.response import FILTRATION, Since, explained, weights
+from carnallite.plan.response import FILTRATION, Since, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 PAGE = ROOT / "docs" / "reference" / "forecasts.md"
-MARKS = ("<!-- figures -->\n", "<!-- end of figures -->\n")
 BUTS: dict[str, tuple[But, str]] = {  # what else is otherwise, and which tests the engine is shown
     "": ("", "decisive"), "no_urine": ("", "basic"), "noisy": ("noisy", "decisive"), "ppi": ("ppi", "decisive"),
 }  # fmt: skip
@@ -170,7 +170,7 @@ def _foretold(found: dict[str, list[float]], fit: Fit, course: Trajectories) -> 
         told = again(fit, test, shown[test], course.time).of(alive)
         for hours, result in zip(HOURS, found[test], strict=True):
             if np.isfinite(result) and alive.any():
-                yield _beside(test, hours, result, told.at(int(np.abs(course.time - hours).argmin())))
+                yield _beside(test, hours, result, told.at(course.place(hours)))
 
 
 def _learned(one: Patient, found: dict[str, list[float]], fit: Fit, course: Trajectories) -> list[Learned]:
@@ -185,7 +185,7 @@ def _learned(one: Patient, found: dict[str, list[float]], fit: Fit, course: Traj
     log = explained(fit, course, Since(max(RESPONSE), (), seen, {}))
     if not np.isfinite(log).any():
         return []
-    then, now = weights(np.where(np.isfinite(log), 0.0, -np.inf)), weights(log)
+    then, now = relative(np.where(np.isfinite(log), 0.0, -np.inf)), relative(log)
     having = fit.members.having()
     none = np.zeros(len(now), bool)
     return [
@@ -224,8 +224,7 @@ def main() -> int:
     text = page(found, f"Model `{model().hash}`, state `{mark}`, seed {options.seed}.")
     sys.stdout.write(text)
     if options.markdown:
-        before, _, after = PAGE.read_text("utf-8").partition(MARKS[0])
-        PAGE.write_text(before + MARKS[0] + text + MARKS[1] + after.partition(MARKS[1])[2], "utf-8")
+        PAGE.write_text(renewed(PAGE.read_text("utf-8"), text), "utf-8")
     return 0
 
 

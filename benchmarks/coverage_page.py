@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from figures import markdown
 from foretell_score import interval
 from scipy.stats import binom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from coverage import Foretold, Record
     from numpy.typing import NDArray
@@ -61,12 +62,6 @@ def page(found: Mapping[str, Sequence[Record]], mark: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    yield f"\n| {' | '.join(head)} |"
-    yield f"| {' | '.join('---' for _ in head)} |"
-    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
 def _percent(values: Numbers, whose: NDArray[np.int64]) -> str:
     mean, low, high = interval(values, whose, seed=1)
     return f"{100 * mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
@@ -81,9 +76,8 @@ def _patients(found: Mapping[str, Sequence[Record]]) -> Iterator[str]:
             LAWS[law], len(records), sum(not one for one in why), why.count("died"),
             why.count("nothing is out of range"), why.count("the fit does not hold"),
         ))  # fmt: skip
-    yield from _table(
-        ("law", "simulated", "foretold", "died before", "nothing out of range", "no forecast: no fit"), rows
-    )
+    head = ("law", "simulated", "foretold", "died before", "nothing out of range", "no forecast: no fit")
+    yield f"\n{markdown(head, rows)}"
 
 
 def _pooled(found: Mapping[str, Sequence[Record]]) -> Iterator[str]:
@@ -100,7 +94,7 @@ def _pooled(found: Mapping[str, Sequence[Record]]) -> Iterator[str]:
             LAWS[law], len(values.each), len(set(values.whose.tolist())), _percent(inside, values.whose),
             _percent(values.within(50), values.whose), bar, "met" if met else "MISSED",
         ))  # fmt: skip
-    yield from _table(("law", "values", "patients", "within 90 %", "within 50 %", "wanted of 90 %", "bar"), rows)
+    yield f"\n{markdown(('law', 'values', 'patients', 'within 90 %', 'within 50 %', 'wanted of 90 %', 'bar'), rows)}"
 
 
 def _by_time(records: Sequence[Record]) -> Iterator[str]:
@@ -125,7 +119,7 @@ def _by_time(records: Sequence[Record]) -> Iterator[str]:
         "above it",
         "measured above the middle by",
     )
-    yield from _table(head, rows)
+    yield f"\n{markdown(head, rows)}"
 
 
 def _by_cause(records: Sequence[Record]) -> Iterator[str]:
@@ -143,7 +137,7 @@ def _by_cause(records: Sequence[Record]) -> Iterator[str]:
         patients, ends = len(set(values.whose.tolist())), f"{100 * low / count:.0f} to {100 * high / count:.0f} %"
         rows.append((cause, patients, count, f"{100 * inside / count:.0f} %", ends, "OUTSIDE" if is_out else "inside"))
     yield f"\n{outside} of {len(rows)} causes lie outside of the binomial interval of {100 * SURE:.1f} % about 90 %."
-    yield from _table(("cause", "patients", "values", "within 90 %", "interval", "it is"), rows)
+    yield f"\n{markdown(('cause', 'patients', 'values', 'within 90 %', 'interval', 'it is'), rows)}"
 
 
 def _by_whom(records: Sequence[Record]) -> Iterator[str]:
@@ -155,7 +149,7 @@ def _by_whom(records: Sequence[Record]) -> Iterator[str]:
             if values.each:
                 patients, inside = len(set(values.whose.tolist())), _percent(values.within(90), values.whose)
                 rows.append((f"{sex}, {low} to {high - 1} years", patients, len(values.each), inside))
-    yield from _table(("who", "patients", "values", "within 90 %"), rows)
+    yield f"\n{markdown(('who', 'patients', 'values', 'within 90 %'), rows)}"
 
 
 def _learned(records: Sequence[Record]) -> Iterator[str]:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, hours_between, known_at, stays, whole
+from foretell_stays import CUTS, DATA, TESTS, cuts, held_back, known_at, stays, whole
 
 from carnallite.assessment.cloud.again import again
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import Fit, fitted
-from carnallite.assessment.cloud.history import LENGTH, after_the_cut, history_of
+from carnallite.assessment.cloud.history import LENGTH, given_since
 from carnallite.assessment.cloud.judge import Cloud, judge
 from carnallite.assessment.cloud.onward import Later, onward
-from carnallite.assessment.cloud.people import anybody
 from carnallite.assessment.cloud.weigh import errors
 from carnallite.assessment.columns import finding
 from carnallite.assessment.facts import PRESENT, Facts
@@ -31,7 +30,7 @@ from carnallite.physiology import population
 from carnallite.physiology.scenario import Dose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -170,7 +169,7 @@ def _cut(stay: Stay, timeline: Timeline, moment: datetime) -> Cut:
     if fit is None:
         return Cut(look, 0, ())
     last = max(one.hours for one in held)
-    doses = tuple(later_doses(stay, moment, last))
+    doses = later_doses(stay, moment, last)
     try:
         shown = shown_later(fit, doses, [one.hours for one in held])
     except CarnalliteError as error:
@@ -182,8 +181,8 @@ def foretold_of(fit: Fit, held: Held, shown: Numbers) -> Foretold:
     """Return what members foretell of a held-back value, of what they show [member] at its time."""
     course = population.columns(fit.course, [held.test])[held.test]
     seen = [one for one in fit.history.seen if one.test == held.test]
-    at = [int(np.abs(fit.course.time - one.time).argmin()) for one in seen]
-    last = int(np.abs(fit.course.time - (LENGTH - held.age)).argmin())
+    at = [fit.course.place(one.time) for one in seen]
+    last = fit.course.place(LENGTH - held.age)
     alive = np.isfinite(shown) & np.isfinite(course[:, [*at, last]]).all(axis=1)
     log, before = np.log(shown[alive]), np.log(course[alive])
     missed = np.log([(one.low + one.high) / 2 for one in seen]) - before[:, at]
@@ -214,10 +213,6 @@ def shown_later(fit: Fit, doses: Sequence[Dose], hours: Sequence[float]) -> dict
     return {name: values[:, at] for name, values in population.columns(course, TESTS).items()}
 
 
-def later_doses(stay: Stay, moment: datetime, hours: float) -> Iterator[Dose]:
-    """Yield the doses that a record gives within some hours after a moment, and the rest of what was running then."""
-    later = known_at(stay, moment + timedelta(hours=hours))
-    facts = Facts(later.timeline)
-    shift = hours_between(moment, later.timeline.index) - LENGTH  # from the scenario of the history to the cut
-    for one in history_of(facts, anybody(), ()).treatments:
-        yield from after_the_cut(one.dose, shift)
+def later_doses(stay: Stay, moment: datetime, hours: float) -> tuple[Dose, ...]:
+    """Return the doses that a record gives within some hours after a moment, and the rest of what was running then."""
+    return given_since(Facts(known_at(stay, moment + timedelta(hours=hours)).timeline), hours)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from figures import markdown, renewed
 from foretell import Foretold, Look, Outcome
 from foretell_score import Forecast, Numbers, Score, Whole, crossed, interval, left_out_width, likeliest, scored
 from foretell_stays import TESTS
@@ -263,21 +264,11 @@ def _line(names: list[str], table: Table, seed: int) -> list[list[str]]:
     return [[*names, str(len(table.rows)), *cells]]
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of text as a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 # page ---------------------------------------------------------------------------------------------------------------
-MARKS = ("<!-- figures -->", "<!-- end of figures -->")
-
-
 def put_into(page: str, tables: str, made: str) -> str:
     """Return a page with the figures between its marks written anew.
 
     >>> put_into("a\\n<!-- figures -->\\nold\\n<!-- end of figures -->\\nb", "new\\n", "By us.").splitlines()
     ['a', '<!-- figures -->', 'By us.', '', 'new', '<!-- end of figures -->', 'b']
     """
-    before, rest = page.split(MARKS[0])
-    return f"{before}{MARKS[0]}\n{made}\n\n{tables}{MARKS[1]}{rest.split(MARKS[1])[1]}"
+    return renewed(page, f"{made}\n\n{tables}")

@@ -187,7 +187,7 @@ def _at(stay: Stay, number: int, moment: datetime, asked: Sequence[Asked]) -> It
         yield from (Left(number, one.held.test, look.why_not) for one in asked)
         return
     hours = [one.held.hours for one in asked]
-    doses = tuple(later_doses(stay, moment, max(hours)))
+    doses = later_doses(stay, moment, max(hours))
     others = tuple(one for one in doses if not ELECTROLYTES & given(one).what.keys())
     try:
         shown, without = (shown_later(fit, some, hours) for some in (doses, others))

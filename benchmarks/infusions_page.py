@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from compartment import Step, left_out
-from foretell_page import AGE, markdown
+from figures import markdown
+from foretell_page import AGE
 from foretell_score import TAILS, interval, left_out_width
 from foretell_stays import TESTS
 from infusions import ELEMENTS

@@ -28,6 +28,7 @@ import peak
 import people
 from compare import report
 from engines.job import Job
+from figures import renewed
 from people import Workload, errors
 
 from carnallite.physiology.generate import Solution, Status
@@ -35,7 +36,6 @@ from carnallite.physiology.simulate import ATOL, RTOL, simulate
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "reference" / "performance.md"
-MARKS = ("<!-- figures -->\n", "<!-- end of figures -->\n")
 WITHIN = 1e-4
 EXACT = 1e-10
 LADDER = (1e-3, 3e-4, 1e-4, 7e-5, 5e-5, 3e-5, 2e-5, 1e-5, 5e-6, 3e-6, 1e-6, 3e-7, 1e-7, 3e-8, 1e-8)
@@ -190,8 +190,7 @@ def main() -> int:
     lines = _months(options, measured) + _rest(options, measured)
     print("\n".join(lines))
     if options.markdown:
-        before, _, after = PAGE.read_text("utf-8").partition(MARKS[0])
-        PAGE.write_text(before + MARKS[0] + "\n".join(lines) + "\n" + MARKS[1] + after.partition(MARKS[1])[2], "utf-8")
+        PAGE.write_text(renewed(PAGE.read_text("utf-8"), "\n".join(lines) + "\n"), "utf-8")
     return report("solver", measured)
 
 

@@ -42,6 +42,15 @@ def drug(text: str, **fields: Any) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
+def given(text: str, value: float, unit: str, time: str) -> dict[str, Any]:
+    """Return one dose by vein."""
+    return {
+        "resourceType": "MedicationAdministration", "status": "completed", "subject": {"reference": "Patient/p1"},
+        "medicationCodeableConcept": {"text": text}, "effectiveDateTime": time,
+        "dosage": {"dose": {"value": value, "unit": unit}, "route": {"text": "intravenous"}},
+    }  # fmt: skip
+
+
 def bundle(*resources: dict[str, Any], who: dict[str, Any] | None = None) -> bytes:
     entries = [{"resource": one} for one in (who or patient(), *resources)]
     return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()

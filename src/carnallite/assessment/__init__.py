@@ -3,9 +3,9 @@
 from carnallite.assessment.cloud.again import DRAWS, Again, again
 from carnallite.assessment.cloud.fit import Fit
 from carnallite.assessment.cloud.history import GIVEN, LENGTH, Seen, given_since, seen_of, window_of
-from carnallite.assessment.cloud.onward import Later, going_on, onward
+from carnallite.assessment.cloud.onward import LOST, OUTSIDE, Later, gained, going_on, kept, onward
 from carnallite.assessment.cloud.shown import estimated
-from carnallite.assessment.cloud.weigh import chance, errors
+from carnallite.assessment.cloud.weigh import chance, errors, relative, worth
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
@@ -34,6 +34,8 @@ __all__ = [
     "FAILED",
     "GIVEN",
     "LENGTH",
+    "LOST",
+    "OUTSIDE",
     "PRESENT",
     "UNKNOWN",
     "Again",
@@ -69,10 +71,14 @@ __all__ = [
     "examine",
     "facts_for",
     "finding",
+    "gained",
     "given_since",
     "going_on",
+    "kept",
     "onward",
+    "relative",
     "seen_of",
     "silent",
     "window_of",
+    "worth",
 ]

@@ -53,12 +53,7 @@ if TYPE_CHECKING:
 
 Depth = Literal["findings", "library", "cloud", "fit"]
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
-FAILED = (
-    CarnalliteError,
-    ArithmeticError,
-    LookupError,
-    ValueError,
-)  # of a simulation: rules and findings stand without
+FAILED = (CarnalliteError, ArithmeticError, LookupError, ValueError)  # of a simulation; rules stand without it
 SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
 _CLEAR = 0.5
@@ -180,9 +175,10 @@ def _examined(  # noqa: PLR0913  (each is something else)
     if cloud is not None and depth == "fit":
         said("taking them through the patient's history")
         try:
-            members = fitted(cloud, columns.people[row], {one.id: one.probability for one in causes})
+            likely = {one.id: one.probability for one in causes}
+            members = fitted(cloud, columns.people[row], likely)
             if members is not None:
-                balance, fit, causes, factors = _fitted(cloud, members, states, causes, factors)
+                balance, fit, causes, factors = _fitted(cloud, members, likely, states, causes, factors)
         except FAILED as error:
             members = None
             what = f"The history was not simulated: {_failed(error)}."
@@ -241,12 +237,12 @@ def _why_not(columns: Columns, row: int, depth: Depth, *, is_disordered: bool, w
 def _fitted(
     cloud: Cloud,
     fit: Fit,
+    likely: dict[str, float],
     states: dict[str, State],
     causes: tuple[RankedCause, ...],
     factors: tuple[RankedFactor, ...],
 ) -> tuple[Balance | None, IndividualFit, tuple[RankedCause, ...], tuple[RankedFactor, ...]]:
     """Return balance, fit, and causes and factors with their shares."""
-    likely = {one.id: one.probability for one in causes}
     why = reasons(fit, [one.id for one in factors]) if holds(cloud, fit, likely) else None
     off = (states["potassium"] in {"low", "high"}, states["calcium"] in {"low", "high"})
     low = states["magnesium"] == "low"

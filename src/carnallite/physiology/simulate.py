@@ -88,7 +88,11 @@ class Trajectories:
 
     def at(self, time: float, output: str) -> Numbers:
         """Return one output of all persons at the sample nearest to a time [h]."""
-        return self[output][:, int(np.abs(self.time - time).argmin())]
+        return self[output][:, self.place(time)]
+
+    def place(self, time: float) -> int:
+        """Return the number of the sample nearest to a time [h]."""
+        return int(np.abs(self.time - time).argmin())
 
     @property
     def ended_early(self) -> NDArray[np.bool_]:

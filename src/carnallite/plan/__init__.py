@@ -1,6 +1,7 @@
 """Plans: what to do, in which order, when to look again, what is blocked and why, and what each plan brings."""
 
 from carnallite.plan.advise import advise, foretell
+from carnallite.plan.forecast import AS_NOW
 from carnallite.plan.safety import Guard, tables
 from carnallite.plan.values import (
     Advice,
@@ -20,6 +21,7 @@ from carnallite.plan.values import (
 )
 
 __all__ = [
+    "AS_NOW",
     "Advice",
     "BlockedStep",
     "CauseMoved",

@@ -69,9 +69,7 @@ def advise(
                 yield option(plan.id, done, fit, plan.replaces)
 
     possible = any(plan.possible for plan in plans)
-    if possible and examined.fit is not None:
-        said("taking virtual patients through each plan")
-    answer = _with(assessment, plans, _foretold(examined, options) if possible else None)
+    answer = _with(assessment, plans, _foretold(examined, options, said=said) if possible else None)
     if before is None:
         return answer
     said("going back to when the plan began")
@@ -104,8 +102,8 @@ def foretell(
         for one in checks:
             yield option(one.plan.id, one.done, fit)
 
-    said("taking virtual patients through each plan")
-    return _with(examined.assessment, tuple(one.plan for one in checks), _foretold(examined, options, days))
+    foretold = _foretold(examined, options, days, said=said)
+    return _with(examined.assessment, tuple(one.plan for one in checks), foretold)
 
 
 def _with(assessment: Assessment, plans: tuple[Plan, ...], foretold: Forecast | None) -> Advice:
@@ -113,13 +111,20 @@ def _with(assessment: Assessment, plans: tuple[Plan, ...], foretold: Forecast | 
     return Advice(**{**parts, "plans": plans, "forecast": foretold})
 
 
-def _foretold(examined: Examined, options: Callable[[Fit], Iterable[Option]], days: int = DAYS) -> Forecast:
+def _foretold(
+    examined: Examined,
+    options: Callable[[Fit], Iterable[Option]],
+    days: int = DAYS,
+    *,
+    said: Callable[[str], None],
+) -> Forecast:
     """Return what options bring beside what is given now, or why nothing can be foretold."""
     fit, told = examined.fit, examined.assessment.fit
     if fit is None or told is None:
         return none("No virtual patients were fitted to this record.")
     if not told.holds:
         return none(told.words)
+    said("taking virtual patients through each plan")
     every = [as_now(fit), *options(fit)]
     try:
         return forecast(fit, every, examined.columns.people[0], examined.assessment.index, days)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment import Band, Later, again, going_on, onward
+from carnallite.assessment import LOST, OUTSIDE, Band, Later, again, gained, going_on, kept, onward
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population
 from carnallite.physiology.scenario import Act
@@ -36,7 +36,6 @@ DAYS = 30
 HOURS = (2, 4, 6, 9, 12, 18, 24, 30, 36, 42, 48, 60, 72, 84, 96, 120, 144, *range(168, DAYS * 24 + 1, 24))
 TESTS = ("serum_magnesium", "serum_potassium", "serum_calcium", "ionized_calcium", "serum_aldosterone")
 BODY = {"water.extracellular": "Extracellular water", "magnesium.deficit": "Magnesium that cells and bone lack"}
-WAYS = ("stool", "urine", "extracorporeal", "skin")
 AS_NOW = "as_now"
 BANDS = (5 / 100, 25 / 100, 50 / 100, 75 / 100, 95 / 100)  # ends and middles of what holds 50 and 90 %
 FIRST_WEEK = 7 * DAY  # [h] within which the next sample lies
@@ -105,8 +104,7 @@ def later(one: Option, index: datetime) -> Later:
 
 
 def _course(fit: Fit, one: Option, index: datetime, hours: Sequence[int]) -> Trajectories:
-    ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
-    names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *ways)))
+    names = tuple(dict.fromkeys((*population.needed(TESTS), *BODY, *OUTSIDE)))
     return onward(fit, names, hours, later(one, index))
 
 
@@ -117,7 +115,6 @@ def _outlook(fit: Fit, course: Trajectories, one: Option, facts: Facts) -> Outlo
     everybody = {test: again(fit, test, values, course.time) for test, values in columns.items()}
     shown = {test: values.centre[alive] for test, values in everybody.items()}
     limits = {test: facts.reference(test) for test in ("serum_magnesium", "serum_potassium")}
-    out = {way: _gained(course, way)[alive] for way in ("given", *WAYS)}
     look, why = _next_sample(course.time, shown, _disturbed(one, course.time))
     return Outlook(
         plan=one.id,
@@ -132,9 +129,9 @@ def _outlook(fit: Fit, course: Trajectories, one: Option, facts: Facts) -> Outlo
         in_range={test: _share_of_time(course.time, shown[test], limits[test]) for test in limits},
         too_high={test: float((everybody[test].centre >= _edges(test)[1]).any(axis=1).mean()) for test in limits},
         still_low={test: float((shown[test][:, -1] < low).mean()) for test, (low, _) in limits.items()},
-        retained=_band(out["given"] - sum(out[way] for way in WAYS)),
-        given=_band(out["given"]),
-        lost={way: _band(out[way]) for way in WAYS},
+        retained=_band(kept(course)[alive]),
+        given=_band(gained(course, "given")[alive]),
+        lost={way: _band(gained(course, way)[alive]) for way in LOST},
         next_sample_h=look,
         next_sample_why=why,
         ended=float((~alive).mean()),
@@ -158,14 +155,13 @@ def _share_of_time(time: Numbers, values: Numbers, limits: tuple[float, float]) 
     return float(np.trapezoid(inside.mean(axis=0), time) / (time[-1] - time[0]))
 
 
-def _gained(course: Trajectories, way: str) -> Numbers:
-    values = course[f"outside.magnesium_{way}"]
-    gained: Numbers = values[:, -1] - values[:, 0]
-    return gained
-
-
 def _band(values: Numbers) -> Band:
-    low, middle, high = (float(f"{value:.4g}") for value in np.quantile(values, (BANDS[0], BANDS[2], BANDS[4])))
+    return band_of(*np.quantile(values, (BANDS[0], BANDS[2], BANDS[4])))
+
+
+def band_of(low: float, middle: float, high: float) -> Band:
+    """Return a band of four figures."""
+    low, middle, high = (float(f"{value:.4g}") for value in (low, middle, high))
     return Band(value=middle, low=low, high=high)
 
 

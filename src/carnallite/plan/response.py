@@ -13,6 +13,8 @@ import numpy as np
 from carnallite.assessment import (
     DRAWS,
     GIVEN,
+    LOST,
+    OUTSIDE,
     Again,
     Band,
     Later,
@@ -21,16 +23,20 @@ from carnallite.assessment import (
     chance,
     errors,
     estimated,
+    gained,
     given_since,
+    kept,
     onward,
+    relative,
     seen_of,
     window_of,
+    worth,
 )
 from carnallite.assessment import LENGTH as NOW
 from carnallite.physiology import population
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
-from carnallite.plan.forecast import BANDS, WAYS
+from carnallite.plan.forecast import BANDS, band_of
 from carnallite.plan.meaning import words
 from carnallite.plan.numbers import numbers
 from carnallite.plan.values import CauseMoved, Reply, Response
@@ -95,19 +101,19 @@ def responded(before: Examined, facts: Facts, assessment: Assessment) -> Respons
     log = explained(fit, course, since)
     if not np.isfinite(log).any():
         return _none(start, "No virtual patient of then lives through what was given since.")
-    then, now = weights(np.where(np.isfinite(log), 0.0, -np.inf)), weights(log)
+    then, now = relative(np.where(np.isfinite(log), 0.0, -np.inf)), relative(log)
     answer = Response(
         since=start,
         hours=round(since.hours, 2),
         replies=tuple(_replies(fit, course, since, then, now)),
         given=_dosed(since.doses),
-        retained=band(_kept(course), then),
-        retained_now=band(_kept(course), now),
-        lost={way: band(_gained(course, way), then) for way in WAYS},
-        lost_now={way: band(_gained(course, way), now) for way in WAYS},
+        retained=band(kept(course), then),
+        retained_now=band(kept(course), now),
+        lost={way: band(gained(course, way), then) for way in LOST},
+        lost_now={way: band(gained(course, way), now) for way in LOST},
         causes=_causes(before.assessment, assessment),
         members=len(now),
-        effective=round(float(1 / np.sum(now**2)), 1),
+        effective=round(worth(now), 1),
         not_arrived=_not_arrived(fit, since, log, start),
         not_simulated=tuple(_not_simulated(facts, start)),
     )
@@ -131,17 +137,10 @@ def explained(fit: Fit, course: Trajectories, since: Since) -> Numbers:
     shown = _shown(fit, course, since)
     log = np.zeros(len(course.values))
     for one in since.seen:
-        told = shown[one.test].at(_place(course, one.time))
+        told = shown[one.test].at(course.place(one.time))
         left = float(told.spread[0]) / errors()[one.test].spread
         log = log + one.weight * chance(one.test, one.low, one.high, told.centre[:, 0], left)
     return np.where(np.isnan(log) | course.ended_early, -np.inf, log)
-
-
-def weights(log: Numbers) -> Numbers:
-    """Return weights that sum to one."""
-    likely = np.exp(log - log.max())
-    found: Numbers = likely / likely.sum()
-    return found
 
 
 def _shown(fit: Fit, course: Trajectories, since: Since) -> dict[str, Again]:
@@ -156,26 +155,10 @@ def _none(start: datetime, why: str) -> Response:
 
 def _onward(fit: Fit, since: Since, doses: Sequence[Dose], start: datetime) -> Trajectories:
     measured_as = population.needed([test for test in since.tests() if test != ESTIMATED])
-    ways = tuple(f"outside.magnesium_{way}" for way in ("given", *WAYS))
     looked = {since.hours, *(one.time for one in since.seen)}
     looked |= {one.time - COLLECTED for one in since.seen if one.time > COLLECTED}
     later = Later(doses=tuple(doses), ended=since.ended, clock=f"{start:%H:%M}")
-    return onward(fit, tuple(dict.fromkeys((*measured_as, FILTRATION, *ways))), sorted(looked), later)
-
-
-def _place(course: Trajectories, time: float) -> int:
-    return int(np.abs(course.time - time).argmin())
-
-
-def _gained(course: Trajectories, way: str) -> Numbers:
-    values = course[f"outside.magnesium_{way}"]
-    gained: Numbers = values[:, -1] - values[:, 0]
-    return gained
-
-
-def _kept(course: Trajectories) -> Numbers:
-    kept: Numbers = _gained(course, "given") - sum(_gained(course, way) for way in WAYS)
-    return kept
+    return onward(fit, tuple(dict.fromkeys((*measured_as, FILTRATION, *OUTSIDE))), sorted(looked), later)
 
 
 def band(values: Numbers, weight: Numbers) -> Band:
@@ -186,8 +169,7 @@ def band(values: Numbers, weight: Numbers) -> Band:
     """
     order = np.argsort(values)
     ranks = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
-    low, middle, high = np.interp((BANDS[0], BANDS[2], BANDS[4]), ranks, values[order])
-    return Band(value=float(f"{middle:.4g}"), low=float(f"{low:.4g}"), high=float(f"{high:.4g}"))
+    return band_of(*np.interp((BANDS[0], BANDS[2], BANDS[4]), ranks, values[order]))
 
 
 # beside what was expected ---------------------------------------------------------------------------------------------
@@ -195,7 +177,7 @@ def _replies(fit: Fit, course: Trajectories, since: Since, then: Numbers, now: N
     tests, shown = since.tests(), _shown(fit, course, since)
     alive = ~course.ended_early
     for one in sorted(since.seen, key=lambda one: (tests.index(one.test), one.time)):
-        values = shown[one.test].at(_place(course, one.time)).of(alive).measured()[:, 0]
+        values = shown[one.test].at(course.place(one.time)).of(alive).measured()[:, 0]
         expected, fitting = (band(values, np.tile(weight[alive], len(DRAWS))) for weight in (then, now))
         yield Reply(
             test=one.test, hours=round(one.time, 2),

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from carnallite.plan import AS_NOW
 from carnallite.surfaces import plans, words
 from carnallite.surfaces.printed import printed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from carnallite.plan import Advice, Plan, PlannedStep
 
-_AS_NOW = "as_now"
 _DAY = 7  # [d] of which the first page tells; the others stand in the table of the forecast
 
 
@@ -63,8 +63,8 @@ def glance(advice: Advice, units: words.Units) -> Glance:
             *_steps(shown),
             *_row("Blocked", list(map(_barred, shown))),
         ),
-        brought=_brought(advice, units) if foretold else _looked(shown),
-        as_now=_AS_NOW in foretold,
+        brought=_brought(advice, foretold, units) if foretold else _looked(shown),
+        as_now=AS_NOW in foretold,
         too_high=_too_high(units) if foretold else "",
         fit=advice.fit.words if foretold and advice.fit is not None else "",
         impossible=tuple((plan.name, _barred(plan)) for plan in advice.plans if not plan.possible),
@@ -138,10 +138,9 @@ def _barred(plan: Plan) -> str:
     return " ".join(f"{'; '.join(names)}: {because}" for because, names in by_reason.items())
 
 
-def _brought(advice: Advice, units: words.Units) -> tuple[Row, ...]:
+def _brought(advice: Advice, by_id: Mapping[str, plans.Line], units: words.Units) -> tuple[Row, ...]:
     """Return what each plan brings, and what comes if nothing changes, which is put last."""
-    by_id = dict(_lines(advice, units))
-    wanted = [*(plan.id for plan in advice.plans if plan.possible), *([_AS_NOW] if _AS_NOW in by_id else [])]
+    wanted = [*(plan.id for plan in advice.plans if plan.possible), *([AS_NOW] if AS_NOW in by_id else [])]
     told, days = [by_id.get(id) for id in wanted], plans.days_of(advice)
     which = days.index(_DAY) if _DAY in days else len(days) - 1
     magnesium, potassium = (f"{name} on day {days[which]} [{printed(ion, units).unit}]"

@@ -20,7 +20,7 @@ from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 from carnallite.record.sketch import read_sketch
-from records import condition, drug, observation, read
+from records import condition, drug, given, observation, read
 
 if engine.kernel() is None:
     pytest.skip("no compiled kernel", allow_module_level=True)
@@ -194,14 +194,6 @@ def test_a_history_has_doses_and_windows_of_drugs() -> None:
 
 
 def test_treatment_of_the_record_is_given_to_the_members() -> None:
-    def given(day: int) -> dict[str, object]:
-        return {
-            "resourceType": "MedicationAdministration", "status": "completed", "subject": {"reference": "Patient/p1"},
-            "medicationCodeableConcept": {"text": "magnesium sulfate"},
-            "effectiveDateTime": f"2020-06-0{day}T08:00:00Z",
-            "dosage": {"dose": {"value": 4, "unit": "g"}, "route": {"text": "Intravenous"}},
-        }  # fmt: skip
-
     tablets = drug(
         "magnesium oxide", effectivePeriod={"start": "2020-05-01"},
         dosage=[{"text": "4 mmol three times daily", "route": {"text": "oral"}}],
@@ -210,7 +202,8 @@ def test_treatment_of_the_record_is_given_to_the_members() -> None:
         observation("2601-3", 0.35, "mmol/L", effectiveDateTime="2020-06-01T07:00:00Z"),
         observation("2601-3", 0.75, "mmol/L", effectiveDateTime="2020-06-03T07:00:00Z"),
         observation("2601-3", 0.5, "mmol/L", effectiveDateTime="2020-06-08T07:00:00Z"),
-        *(given(day) for day in (1, 2, 7)), tablets, condition("jejunostomy"),
+        *(given("magnesium sulfate", 4, "g", f"2020-06-0{day}T08:00:00Z") for day in (1, 2, 7)),
+        tablets, condition("jejunostomy"),
     ]  # fmt: skip
     found = assess(read(*record))
     assert found.balance is not None

@@ -12,8 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
+from figures import MARKS
 from foretell import Cut, Look, Outcome
-from foretell_page import MARKS, put_into, tabled
+from foretell_page import put_into, tabled
 from foretell_score import (
     Forecast,
     crossed,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from carnallite.assessment import Examined, Facts, Fit, examine, onward, seen_of
+from carnallite.assessment import Examined, Facts, Fit, examine, onward, relative, seen_of
 from carnallite.assessment.cloud.history import LENGTH, Seen, given_since
 from carnallite.assessment.cloud.onward import Later
 from carnallite.physiology import engine, population
 from carnallite.physiology.scenario import Dose
 from carnallite.plan import advise
-from carnallite.plan.response import FILTRATION, Since, explained, responded, since_of, weights
-from records import DAY, condition, drug, observation, read
+from carnallite.plan.response import FILTRATION, Since, explained, responded, since_of
+from records import DAY, condition, drug, given, observation, read
 
 if engine.kernel() is None:
     pytest.skip("no compiled kernel", allow_module_level=True)
@@ -34,12 +34,7 @@ def later(loinc: str, value: float, unit: str, hours: float = HOURS) -> dict[str
 
 
 def infusion(hours: float) -> dict[str, Any]:
-    return {
-        "resourceType": "MedicationAdministration", "status": "completed", "subject": {"reference": "Patient/p1"},
-        "medicationCodeableConcept": {"text": "magnesium sulfate"},
-        "effectiveDateTime": f"{START + timedelta(hours=hours):%Y-%m-%dT%H:%M:00Z}",
-        "dosage": {"dose": {"value": 16, "unit": "mmol"}, "route": {"text": "intravenous"}},
-    }  # fmt: skip
+    return given("magnesium sulfate", 16, "mmol", f"{START + timedelta(hours=hours):%Y-%m-%dT%H:%M:00Z}")
 
 
 THEN = (
@@ -100,7 +95,7 @@ def test_members_learn_what_is_true_of_them(fit: Fit) -> None:
     )
     for row in range(0, len(fit.members.number), 3):
         seen = tuple(Seen(test, HOURS, values[row], values[row], 1.0) for test, values in course.items())
-        now = weights(explained(fit, trajectory, since._replace(seen=seen)))
+        now = relative(explained(fit, trajectory, since._replace(seen=seen)))
         for has in having.values():
             share, after = has.mean(), now[has].sum()
             gain.append(np.log(after / share) if has[row] else np.log((1 - after) / (1 - share)) if share < 1 else 0.0)

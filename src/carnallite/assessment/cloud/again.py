@@ -80,7 +80,7 @@ def _missed(fit: Fit, test: str) -> tuple[Numbers, Numbers]:
     if not seen or test not in measures():
         return np.zeros((len(fit.members.number), 0)), np.zeros(0)
     course = population.columns(fit.course, [test])[test]
-    at = [int(np.abs(fit.course.time - one.time).argmin()) for one in seen]
+    at = [fit.course.place(one.time) for one in seen]
     value = np.log([(one.low + one.high) / 2 for one in seen])
     return value - np.log(course[:, at]), np.array([one.time - LENGTH for one in seen])
 

@@ -17,7 +17,7 @@ from carnallite.assessment.cloud.history import LENGTH, history_of
 from carnallite.assessment.cloud.judge import SEED, acting_in
 from carnallite.assessment.cloud.members import NONE, TIMES, Members, causes
 from carnallite.assessment.cloud.shown import CLOSE, estimated, part, staged
-from carnallite.assessment.cloud.weigh import chance, errors, numbers
+from carnallite.assessment.cloud.weigh import chance, errors, numbers, relative, worth
 from carnallite.physiology import population
 from carnallite.physiology.body import People
 from carnallite.physiology.chance import normal, uniform
@@ -127,9 +127,8 @@ def fitted(cloud: Cloud, facts: Facts, likely: Mapping[str, float] | None = None
     log = np.where(np.isfinite(state.easy) & np.isfinite(log), log, -np.inf)
     if not np.isfinite(log).any():
         return None
-    weight = np.exp(log - log.max())
-    weight /= weight.sum()
-    effective = cloud.effective() * float(1 / np.sum(weight**2)) / PARTICLES
+    weight = relative(log)
+    effective = cloud.effective() * worth(weight) / PARTICLES
     state = _some(state, systematic(weight, PARTICLES))
     taken: list[float] = []
     share, settled = 0.0, 0
@@ -137,7 +136,7 @@ def fitted(cloud: Cloud, facts: Facts, likely: Mapping[str, float] | None = None
         turn, before = len(taken), share
         share = _further(state, before)
         settled += share == 1
-        state = _some(state, systematic(_relative((share - before) * (state.strict - state.easy)), PARTICLES))
+        state = _some(state, systematic(relative((share - before) * (state.strict - state.easy)), PARTICLES))
         proposed = _proposed(state.members, history, turn)
         new = _through(history, proposed, cloud.power)
         ratio = _explain(new, share) - _explain(state, share) + _prior(proposed) - _prior(state.members)
@@ -155,19 +154,12 @@ def _explain(state: _State, share: float) -> Numbers:
     return found
 
 
-def _relative(log: Numbers) -> Numbers:
-    """Return weights that sum to one."""
-    likely = np.nan_to_num(np.exp(log - np.nanmax(log)))
-    found: Numbers = likely / likely.sum()
-    return found
-
-
 def _further(state: _State, share: float) -> float:
     """Return how far to go at once, so that enough members are left; all the way if that can be done."""
     gain = state.strict - state.easy
 
     def left(end: float) -> float:
-        return float(1 / np.sum(_relative((end - share) * gain) ** 2))
+        return worth(relative((end - share) * gain))
 
     if share == 1 or left(1.0) >= KEPT * PARTICLES:
         return 1.0
@@ -243,7 +235,7 @@ def _shown_last(one: Seen, shown: Numbers) -> Numbers:
 
 
 def _at(course: Trajectories, one: Seen, shown: dict[str, Numbers]) -> Numbers:
-    found: Numbers = shown[one.test][:, int(np.abs(course.time - one.time).argmin())]
+    found: Numbers = shown[one.test][:, course.place(one.time)]
     return found
 
 
@@ -333,7 +325,7 @@ def _told(history: History, state: _State, effective: float, moved: float, reach
             off = max(_beyond(lower, one.high), _beyond(one.low, upper)) / errors()[one.test].spread
             residuals.append(Residual(one, float(middle), float(low), float(high), off))
     names = [state_.name for state_ in model().states]
-    last = int(np.abs(state.course.time - LENGTH).argmin())
+    last = state.course.place(LENGTH)
     at_index = np.stack([state.course[name][:, last] for name in names])
     people = People(state.given.people.constants, at_index)
     return Fit(history, state.members, people, state.course, tuple(residuals), effective, moved, reached)

@@ -14,7 +14,7 @@ from carnallite.assessment.cloud.around import anything, around
 from carnallite.assessment.cloud.asked import asked_of
 from carnallite.assessment.cloud.members import Members
 from carnallite.assessment.cloud.sets import IMPOSSIBLE, level, log_mean, replaced, scores, unread
-from carnallite.assessment.cloud.weigh import likelihood
+from carnallite.assessment.cloud.weigh import likelihood, worth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +79,7 @@ class Cloud(NamedTuple):
 
     def effective(self) -> float:
         """Return how many equally weighted members these are worth."""
-        total = float(np.sum(self.weight**2))
-        return 1 / total if total > 0 else 0.0
+        return worth(self.weight)
 
 
 def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
@@ -179,8 +178,7 @@ class _Drawn:
 
     def effective(self, body: Numbers) -> float:
         """Return how many equally weighted members these are worth."""
-        weight = self.weights(np.exp(body - body.max()))
-        return float(1 / np.sum(weight**2)) if weight.any() else 0.0
+        return worth(self.weights(np.exp(body - body.max())))
 
 
 def acting_in(cloud: Cloud) -> dict[str, float]:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from carnallite.assessment.cloud.shown import Part
     from carnallite.physiology.simulate import Trajectories
 
+    Numbers = NDArray[np.float64]
+
+
+LOST = ("stool", "urine", "extracorporeal", "skin")  # ways by which magnesium leaves the body
+OUTSIDE = tuple(f"outside.magnesium_{way}" for way in ("given", *LOST))
+
 
 class Later(NamedTuple):
     """What happens after the index, besides the causes that go on: of doses only these are given.
@@ -87,6 +93,19 @@ def onward(
     given = staged(scenario, members, list(_parts(fit, members, forms, later.ended)), seed=SEED)
     begun = People(given.people.constants, fit.people.states[:, whose])
     return run(replace(given, people=begun), tuple(outputs), rtol=CLOSE)
+
+
+def gained(course: Trajectories, way: str, first: int = 0, last: int = -1) -> Numbers:
+    """Return the magnesium that came or left by one way between two samples [mmol by member]."""
+    values = course[f"outside.magnesium_{way}"]
+    found: Numbers = values[:, last] - values[:, first]
+    return found
+
+
+def kept(course: Trajectories, first: int = 0, last: int = -1) -> Numbers:
+    """Return the magnesium that stayed in the body between two samples [mmol by member]."""
+    found: Numbers = gained(course, "given", first, last) - sum(gained(course, way, first, last) for way in LOST)
+    return found
 
 
 def _parts(fit: Fit, members: Members, forms: NDArray[np.int64], ended: Mapping[str, float]) -> Iterator[Part]:

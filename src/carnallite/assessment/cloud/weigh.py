@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from carnallite import datafile
+from carnallite import datafile, quantity
 from carnallite.physiology.scenario import Spread
-from carnallite.quantity import Cited, Number
+from carnallite.quantity import Cited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,11 +39,9 @@ class Disputed(Cited, frozen=True, kw_only=True):
     high: str
 
 
-class Weights(datafile.Item, frozen=True, kw_only=True):
+class Weights(quantity.Numbers, frozen=True, kw_only=True):
     """The content of ``weights.toml``."""
 
-    about: str
-    numbers: dict[str, Number]
     disputed: dict[str, Disputed]
     tests: dict[str, Error]
 
@@ -85,6 +83,27 @@ def likelihood(results: Mapping[str, tuple[float, float]], shown: Mapping[str, N
     for test, (low, high) in results.items():
         total = total + chance(test, low, high, shown[test])
     return total
+
+
+def relative(log: Numbers) -> Numbers:
+    """Return weights that sum to one, of logarithms; who has NaN gets nothing.
+
+    >>> relative(np.log([1.0, 3.0])).tolist()
+    [0.25, 0.75]
+    """
+    likely = np.nan_to_num(np.exp(log - np.nanmax(log)))
+    found: Numbers = likely / likely.sum()
+    return found
+
+
+def worth(weight: Numbers) -> float:
+    """Return how many equally weighted members some weights are worth.
+
+    >>> worth(np.array([0.5, 0.5, 0.0]))
+    2.0
+    """
+    total = float(np.sum(weight**2))
+    return 1 / total if total > 0 else 0.0
 
 
 def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0, *, heavy: bool = True) -> Numbers:

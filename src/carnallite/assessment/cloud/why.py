@@ -18,7 +18,7 @@ import numpy as np
 from carnallite import datafile
 from carnallite.assessment.cloud.history import INSOLUBLE, LENGTH, SOLUBLE
 from carnallite.assessment.cloud.members import NONE, Members, causes
-from carnallite.assessment.cloud.onward import Later, going_on, onward
+from carnallite.assessment.cloud.onward import LOST, OUTSIDE, Later, gained, going_on, kept, onward
 from carnallite.knowledge import knowledge
 from carnallite.physiology.crowd import constant
 from carnallite.physiology.scenario import Act, Clamp, Dose
@@ -31,15 +31,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.fit import Fit
-    from carnallite.physiology.simulate import Trajectories
 
     Numbers = NDArray[np.float64]
     Kind = Literal["cause", "factor", "causes_together"]
 
 DAYS = (7, 30)
 PLAYERS = 4  # causes of a member that share
-WAYS = ("given", "stool", "urine", "extracorporeal", "skin")
-SHOWN = ("magnesium.plasma", "potassium.plasma", "calcium.plasma", *(f"outside.magnesium_{way}" for way in WAYS))
+WAYS = ("given", *LOST)
+SHOWN = ("magnesium.plasma", "potassium.plasma", "calcium.plasma", *OUTSIDE)
 OFF = 0.05  # [1] of the normal level; who is nearer to it has no disorder to share
 MOST_LIVE = 0.5  # [1] share of the members that must live on, or nothing is said
 ACTS = 0.05  # [1] share of the members a cause must act on
@@ -233,16 +232,7 @@ def _simulated(
     later = Later(doses=doses, factors=factors, clamps=clamps)
     course = onward(fit, SHOWN, [day * DAY for day in DAYS], later, members=members, rows=rows)
     levels = {ion: course[f"{ion}.plasma"][:, 1:] for ion in ("magnesium", "potassium", "calcium")}
-    return _Outcome(_kept(course, 0, 1) / DAYS[0], levels)
-
-
-def _kept(course: Trajectories, first: int, last: int) -> Numbers:
-    """Return the magnesium that stayed in the body between two samples [mmol]."""
-    rise = {
-        way: course[f"outside.magnesium_{way}"][:, last] - course[f"outside.magnesium_{way}"][:, first] for way in WAYS
-    }
-    kept: Numbers = rise.pop("given") - sum(rise.values())
-    return kept
+    return _Outcome(kept(course, 0, 1) / DAYS[0], levels)
 
 
 def _stacked(outcome: _Outcome) -> Numbers:
@@ -258,11 +248,8 @@ def _change(kind: Kind, id: str, table: Numbers, acting: float = 1.0) -> Change:
 def _balance(fit: Fit) -> dict[str, Numbers]:
     """Return what came and went by each way on the last day before the index [mmol/d by member]."""
     course = fit.course
-    last = int(np.abs(course.time - LENGTH).argmin())
-    first = int(np.abs(course.time - (LENGTH - DAY)).argmin())
-    rise = {
-        way: course[f"outside.magnesium_{way}"][:, last] - course[f"outside.magnesium_{way}"][:, first] for way in WAYS
-    }
+    last, first = course.place(LENGTH), course.place(LENGTH - DAY)
+    rise = {way: gained(course, way, first, last) for way in WAYS}
     injected = np.full(len(course.values), _injected(fit))
     by_mouth = rise["given"] - injected
     return {
