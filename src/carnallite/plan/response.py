@@ -12,6 +12,7 @@ import numpy as np
 
 from carnallite.assessment import (
     DRAWS,
+    FAILED,
     GIVEN,
     LOST,
     OUTSIDE,
@@ -97,6 +98,15 @@ def responded(before: Examined, facts: Facts, assessment: Assessment) -> Respons
         return _none(start, f"That is more than {LONGEST / DAY:g} days ago.")
     if not since.seen:
         return _none(start, "Nothing that the body shows was measured since.")
+    try:
+        return _told(before, since, fit, facts, assessment)
+    except FAILED as error:
+        return _none(start, f"The simulation failed ({type(error).__name__}).")
+
+
+def _told(before: Examined, since: Since, fit: Fit, facts: Facts, assessment: Assessment) -> Response:
+    """Return what those who fitted then say of what was measured since."""
+    start = before.assessment.index
     course = _onward(fit, since, since.doses, start)
     log = explained(fit, course, since)
     if not np.isfinite(log).any():

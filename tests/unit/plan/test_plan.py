@@ -25,6 +25,7 @@ from records import condition, drug, observation, read
 
 ROOT = Path(__file__).parents[3]
 WELL = (KIDNEY, SODIUM, observation("8867-4", 75.0, "/min"))
+PLATELETS = observation("777-3", 250.0, "10*9/L")
 DRIP = """
 title = "Drip"
 [[step]]
@@ -54,6 +55,7 @@ def test_nothing_out_of_range_needs_no_plan() -> None:
         ((magnesium(0.6), condition("Gitelman syndrome")), "salt_losing_tubule", "magnesium_for_tubulopathy"),
         ((magnesium(0.5), potassium(3.8), drug("cetuximab")), "loss_that_goes_on", "magnesium_weekly"),
         ((potassium(6.8), magnesium(0.8)), "high_potassium", "calcium_for_the_heart"),
+        ((magnesium(0.6), PLATELETS, condition("no venous access")), "into_muscle", "magnesium_into_muscle"),
         ((magnesium(3.2), potassium(4.8)), "high_magnesium", "calcium_against_magnesium"),
         ((magnesium(0.6), condition("jejunostomy"), condition("high output stoma")), "bowel_night_oxide", "saline"),
     ],
@@ -62,6 +64,12 @@ def test_the_plan_that_a_record_asks_for(record, plan: str, step: str) -> None:
     found = advice(*WELL, *record)
     assert plan in {one.id for one in found.plans}
     assert step in {one.id for one in steps(found)}
+
+
+def test_who_bleeds_gets_no_injection_into_muscle() -> None:
+    found = advice(*WELL, magnesium(0.6), PLATELETS, condition("no venous access"), drug("warfarin"))
+    blocked = next(one for plan in found.plans for one in plan.blocked if one.id == "magnesium_into_muscle")
+    assert any("magnesium_muscle_bleeding" in one.id for one in blocked.objections)
 
 
 def test_low_magnesium_with_high_potassium_gets_magnesium_by_mouth_and_no_potassium() -> None:

@@ -11,6 +11,7 @@ import pytest
 from carnallite.assessment import Examined, Facts, Fit, examine, onward, relative, seen_of
 from carnallite.assessment.cloud.history import LENGTH, Seen, given_since
 from carnallite.assessment.cloud.onward import Later
+from carnallite.errors import ScenarioError
 from carnallite.physiology import engine, population
 from carnallite.physiology.scenario import Dose
 from carnallite.plan import advise
@@ -171,6 +172,19 @@ def test_the_answer_holds_the_response_only_where_it_is_asked_for() -> None:
     assert told is not None
     assert told.since == START
     assert told.replies
+
+
+@pytest.mark.parametrize("error", [LookupError(), ValueError(), FloatingPointError(), ScenarioError("x", "y", "z")])
+def test_a_failed_simulation_leaves_the_rest_of_the_answer(
+    before: Examined, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_args: object, **_keys: object) -> None:
+        raise error
+
+    monkeypatch.setattr("carnallite.plan.response.onward", fails)
+    told = response(before, *GIVEN, later("2601-3", 0.6, "mmol/L"))
+    assert told.why_not.startswith("The simulation failed (")
+    assert not told.replies and told.retained is None
 
 
 def test_causes_move_by_the_whole_inference(before: Examined) -> None:

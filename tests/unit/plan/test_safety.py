@@ -277,6 +277,11 @@ BARS = {
     "magnesium_nifedipine": Bar("magnesium", "caution", "passes", INJECTED, **_taken("nifedipine")),
     "magnesium_aminoglycoside": Bar("magnesium", "caution", "passes", INJECTED, **_taken("aminoglycoside")),
     "magnesium_digitalis": Bar("magnesium", "caution", "passes", INJECTED, **_taken("digoxin")),
+    "magnesium_muscle_bleeding": Bar(
+        "magnesium", "everyday", "asks", frozenset({"intramuscular"}), ("platelets",),
+        holds=("bleeding_tendency", "heparin; platelets 200", "warfarin; platelets 200", "platelets 149"),
+        not_for=("omeprazole; platelets 200",), not_known=("omeprazole",),
+    ),
     "magnesium_anuria": Bar("magnesium", "hard", "passes", INJECTED, **_acute("anuria")),
     "magnesium_bound_drugs": Bar("magnesium", "caution", "passes", MOUTH, **_taken("ciprofloxacin")),
     "magnesium_ileus": Bar("magnesium", "everyday", "passes", MOUTH, **_acute("bowel_obstruction")),
