@@ -245,6 +245,9 @@ def given(dose: read_back.Dose) -> Given:
     )  # fmt: skip
 
 
+AT_ONCE = frozenset({"oral", "inhaled", "intramuscular"})  # routes whose texts say no duration
+
+
 def _is_same(read: read_back.Dose, judged: Given) -> bool:
     """Return whether a text tells the dose that was judged, within its figures."""
     volume, over = (None if one is None else one.value for one in (read.volume, read.over))
@@ -252,7 +255,7 @@ def _is_same(read: read_back.Dose, judged: Given) -> bool:
         read.amount.low <= judged.what.get(read.thing, 0.0) <= read.amount.high
         and read.route == judged.route
         and np.allclose(read.times, judged.times, atol=1e-9)
-        and (read.route in {"oral", "inhaled"} if over is None else math.isclose(over, judged.over, rel_tol=5e-3))
+        and (read.route in AT_ONCE if over is None else math.isclose(over, judged.over, rel_tol=5e-3))
         and (judged.volume is None if volume is None else volume == judged.volume)
     )
 

@@ -30,6 +30,7 @@ PRESENTATION = {
     ("infer.py", 0.0002): "an error of arithmetic at which fitting ends",
     ("investigate.py", 0.005): "a test that brings fewer bits is not proposed",
     ("tell.py", 0.08): "an age below a month is told in days",
+    ("order.py", 0.001): "litres of a millilitre",
     ("build.py", 90.0): "how data sets disguise ages over 89",
 }
 

@@ -2,7 +2,18 @@
 
 from carnallite.assessment.cloud.again import DRAWS, Again, again
 from carnallite.assessment.cloud.fit import Fit
-from carnallite.assessment.cloud.history import GIVEN, LENGTH, Seen, given_since, seen_of, window_of
+from carnallite.assessment.cloud.history import (
+    GIVEN,
+    LENGTH,
+    Seen,
+    amount_of,
+    dose_route,
+    given_since,
+    seen_of,
+    substance_of,
+    treatments_of,
+    window_of,
+)
 from carnallite.assessment.cloud.onward import LOST, OUTSIDE, Later, gained, going_on, kept, onward
 from carnallite.assessment.cloud.shown import estimated
 from carnallite.assessment.cloud.weigh import chance, errors, relative, worth
@@ -62,9 +73,11 @@ __all__ = [
     "States",
     "Value",
     "again",
+    "amount_of",
     "assess",
     "assess_all",
     "chance",
+    "dose_route",
     "errors",
     "estimated",
     "evaluate",
@@ -79,6 +92,8 @@ __all__ = [
     "relative",
     "seen_of",
     "silent",
+    "substance_of",
+    "treatments_of",
     "window_of",
     "worth",
 ]

@@ -45,6 +45,7 @@ class Contraindication(Cited, frozen=True, kw_only=True):
     unknown: Literal["bars", "asks", "passes"]
     ask: tuple[str, ...] = ()  # tests that would decide
     because: str
+    only_plans: bool = False  # it is about what we propose; an order may have reasons of its own
 
 
 class Spared(Cited, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from carnallite.plan.advise import advise, foretell
 from carnallite.plan.forecast import AS_NOW
+from carnallite.plan.orders import OrderFinding, review
 from carnallite.plan.safety import Guard, tables
 from carnallite.plan.values import (
     Advice,
@@ -30,6 +31,7 @@ __all__ = [
     "Forecast",
     "Guard",
     "Objection",
+    "OrderFinding",
     "Outlook",
     "Plan",
     "PlanNote",
@@ -39,5 +41,6 @@ __all__ = [
     "Watch",
     "advise",
     "foretell",
+    "review",
     "tables",
 ]

@@ -119,6 +119,10 @@ class Guard:
         """Count a dose that is given to some."""
         self.taken.append((dose, whom, self._spared(dose)))
 
+    def everybody(self) -> Mask:
+        """Return all patients."""
+        return np.ones(self.columns.size, bool)
+
     def _before(self, thing: str, ceiling: Ceiling, dose: Given) -> Numbers:
         """Return what earlier doses come to: rates of what runs at the same time, all of what adds up."""
         total = np.zeros(self.columns.size)
@@ -160,8 +164,7 @@ class Guard:
     def _ways(self, thing: str, route: str) -> Iterator[Line]:
         table = self.table[thing]
         if table.routes and route not in table.routes:
-            everybody = np.ones(self.columns.size, bool)
-            yield Line(_no_way(thing, table), thing, everybody, ~everybody)
+            yield Line(_no_way(thing, table), thing, self.everybody(), ~self.everybody())
 
     def _ceilings(self, thing: str, dose: Given) -> Iterator[Line]:
         for ceiling in self.table[thing].ceilings:
@@ -212,11 +215,12 @@ def objections(verdict: Verdict, row: int, *, cautions: bool) -> tuple[Objection
         asks = only_asks(line.limit) and bool(line.unknown[row])
         warns = line.limit.grade == "caution" or asks or bool(verdict.spared[row])
         if warns == cautions:
-            found.append(_told(line, row))
+            found.append(told(line, row))
     return tuple(found)
 
 
-def _told(line: Line, row: int) -> Objection:
+def told(line: Line, row: int) -> Objection:
+    """Return a line of the table as one patient is told it."""
     limit = line.limit
     return Objection(
         id=limit.id, grade=limit.grade, because=limit.because, source=limit.source, status=limit.status,

@@ -1,6 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
+from carnallite.record.order import Order, read_orders
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -22,6 +23,7 @@ __all__ = [
     "Format",
     "Issue",
     "Observation",
+    "Order",
     "Patient",
     "Procedure",
     "Reading",
@@ -31,5 +33,6 @@ __all__ = [
     "implied",
     "membership",
     "read_all",
+    "read_orders",
     "read_record",
 ]

@@ -36,7 +36,7 @@ from carnallite.record.resources import (
 from carnallite.record.timeline import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -100,6 +100,33 @@ def read_bundle(data: bytes) -> Loaded:
         what = f"the resource is '{bundle.resource_type or 'not named'}', not a Bundle."
         raise RecordRefused("record", what, "Send a Bundle with the Patient and what is known of them.")
     return _load((bytes(entry.resource), entry.fullUrl or "") for entry in bundle.entry)
+
+
+def draft_lines(drafts: Sequence[bytes]) -> list[tuple[Entry, Dosage]]:
+    """Return the drug orders among draft resources, each as a line of a record with the dosage that it came from.
+
+    Raises
+    ------
+    RecordRefused
+        One of them is not a resource.
+    """
+    resources = []
+    for number, raw in enumerate(drafts, 1):
+        try:
+            resources.append(_decode.decode(raw))
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            what = f"it is not a FHIR resource: {_reason(error)}."
+            raise RecordRefused(f"draft order {number}", what, "Send it as JSON.") from None
+    drugs = {
+        f"Medication/{one.id}": one.code
+        for one in resources
+        if one.resource_type == "Medication" and one.code and one.id
+    }
+    return [
+        (_drug(one.resource_type, one, drugs), _dosage(one))
+        for one in resources
+        if one.resource_type == "MedicationRequest" and not one.do_not_perform
+    ]
 
 
 def read_folder(folder: Path) -> Loaded:

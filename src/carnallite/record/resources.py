@@ -67,6 +67,8 @@ class Repeat(msgspec.Struct, frozen=True, rename="camel"):
     frequency: float | None = None
     period: float | None = None
     period_unit: Text = None
+    duration: float | None = None
+    duration_unit: Text = None
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -75,10 +77,19 @@ class Timing(msgspec.Struct, frozen=True):
     repeat: Repeat | None = None
 
 
+class Ratio(msgspec.Struct, frozen=True):
+    """FHIR Ratio."""
+
+    numerator: Quantity | None = None
+    denominator: Quantity | None = None
+
+
 class DoseAndRate(msgspec.Struct, frozen=True, rename="camel"):
     """FHIR Dosage.doseAndRate."""
 
     dose_quantity: Quantity | None = None
+    rate_quantity: Quantity | None = None
+    rate_ratio: Ratio | None = None
 
 
 class Dosage(msgspec.Struct, frozen=True, rename="camel"):

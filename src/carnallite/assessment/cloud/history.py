@@ -158,11 +158,11 @@ def _treatments(facts: Facts, notes: list[str]) -> list[Treatment]:
 
 def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment | None:
     name = _name(exposure.ingredient)
-    what = _substance(exposure)
+    what = substance_of(exposure)
     if what is None:
         notes.append(f"{name} was given and is not simulated: its salt or route is not known.")
         return None
-    amount = f"{exposure.elemental_mmol:.6g} mmol" if exposure.elemental_mmol else _amount(exposure, what)
+    amount = f"{exposure.elemental_mmol:.6g} mmol" if exposure.elemental_mmol else amount_of(exposure, what)
     if not amount:
         notes.append(f"{name} was given and is not simulated: its dose is not clear.")
         return None
@@ -170,7 +170,7 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
     times = sorted(hour(facts, time) for time in exposure.given)
     times = [time for time in times if 0 <= time < LENGTH]
     goes_on = facts.is_taken(exposure) and exposure.per_day is not None
-    route = _route(exposure)
+    route = dose_route(exposure)
     if times:
         dose = Dose(what=what, amount=amount, route=route, over=over, at=tuple(f"{time:.6f} h" for time in times))
         return Treatment(exposure.ingredient, dose, goes_on)
@@ -271,7 +271,7 @@ def _name(ingredient: str) -> str:
     return ingredient.replace("_", " ").capitalize()
 
 
-def _route(exposure: Exposure) -> DoseRoute:
+def dose_route(exposure: Exposure) -> DoseRoute:
     """Return the route as a scenario has it: by tube is by mouth, and so is what has no route."""
     match exposure.route:
         case "intravenous" | "subcutaneous" | "intramuscular" | "inhaled" as route:
@@ -279,7 +279,7 @@ def _route(exposure: Exposure) -> DoseRoute:
     return "oral"
 
 
-def _substance(exposure: Exposure) -> str | None:
+def substance_of(exposure: Exposure) -> str | None:
     """Return what the body knows an ingredient as; of magnesium it matters only whether the salt dissolves."""
     groups = membership().get(exposure.ingredient, frozenset())
     if "magnesium" in groups:
@@ -292,7 +292,7 @@ def _substance(exposure: Exposure) -> str | None:
         routes = substance.find(name).routes
     except UnknownIdError:
         return None
-    return name if _route(exposure) in routes else None
+    return name if dose_route(exposure) in routes else None
 
 
 @cache
@@ -300,7 +300,8 @@ def _soluble() -> dict[str, bool | None]:
     return {salt.ingredient: salt.soluble for one in knowledge().treatments.values() for salt in one.salts}
 
 
-def _amount(exposure: Exposure, what: str) -> str:
+def amount_of(exposure: Exposure, what: str) -> str:
+    """Return an amount as a scenario has it; empty where the record leaves a doubt."""
     if exposure.dose is None or "magnesium" in what:  # a mass of magnesium may be the salt or the element
         return ""
     text = f"{exposure.dose:.6g} {exposure.dose_unit.replace('meq', 'mEq')}"
