@@ -42,6 +42,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
   carnallite template                a CSV timeline to fill in
   carnallite export sbml FILE        the model of the body for other simulators
+  carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP
   carnallite doctor                  check the installation
 
 RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", type=Path)
     export.add_argument("--force", action="store_true", help="overwrite the file")
     export.set_defaults(run=_export)
+    _add_serve(commands.add_parser("serve", help="cards and FHIR answers over HTTP, for programs of a hospital"))
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -144,6 +146,14 @@ def _add_forecast(forecast: argparse.ArgumentParser) -> None:
     forecast.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw a figure")
     forecast.add_argument("--force", action="store_true", help="overwrite the figure")
     forecast.set_defaults(run=_forecast)
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--config", metavar="FILE.toml", type=Path, help="settings; see docs/how-to/serve.md")
+    serve.add_argument("--host", metavar="ADDRESS", help="where calls are taken; 127.0.0.1")
+    serve.add_argument("--port", metavar="N", type=int, help="8080")
+    serve.add_argument("--feedback-summary", action="store_true", help="print what was done with cards, and end")
+    serve.set_defaults(run=_serve)
 
 
 def _add_simulate(simulate: argparse.ArgumentParser) -> None:
@@ -215,7 +225,7 @@ def _assess(options: argparse.Namespace) -> int:
         from carnallite.surfaces import pdf  # noqa: PLC0415
 
         pdf.available()  # before anything is computed
-    local = _local_map(options.map) if options.map else None
+    local = local_map(options.map) if options.map else None
 
     def known_at(moment: datetime | None) -> Reading:
         return read_record(options.record, format=options.format, patient=options.patient, now=moment, local=local)
@@ -312,7 +322,7 @@ def _simulate(options: argparse.Namespace) -> int:
     return command(options)
 
 
-def _local_map(path: Path) -> dict[str, str]:
+def local_map(path: Path) -> dict[str, str]:
     """Return the site's own codes or labels -> analyte ids, from a CSV of two columns."""
     import csv  # noqa: PLC0415
 
@@ -391,6 +401,12 @@ def _export(options: argparse.Namespace) -> int:
     options.file.write_text(text, "utf-8")
     sys.stderr.write(f"SBML of the healthy reference person: {options.file}\n")
     return OK
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.service.serve import command  # noqa: PLC0415  (start-up stays fast)
+
+    return command(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:
