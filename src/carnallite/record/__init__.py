@@ -1,6 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
+from carnallite.record.fhir import FHIR_TYPES
 from carnallite.record.order import Order, read_orders
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
@@ -17,6 +18,7 @@ from carnallite.record.timeline import (
 )
 
 __all__ = [
+    "FHIR_TYPES",
     "Condition",
     "Encounter",
     "Exposure",

@@ -56,7 +56,7 @@ class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
     entry: list[_BundleEntry] = []
 
 
-_READ = frozenset({
+FHIR_TYPES = frozenset({
     "Patient", "Observation", "Condition", "Procedure", "Encounter", "MedicationStatement", "MedicationRequest",
     "MedicationAdministration", "MedicationDispense", "Medication", "Specimen",
     "AllergyIntolerance", "FamilyMemberHistory",
@@ -162,7 +162,7 @@ def _load(raws: Iterator[tuple[bytes, str]]) -> Loaded:
         kind = _type_of(raw)
         counts[kind] += 1
         where = f"{kind or 'Resource'} {counts[kind]}"
-        if kind not in _READ:
+        if kind not in FHIR_TYPES:
             skipped[kind or "nameless"] += 1
             continue
         try:

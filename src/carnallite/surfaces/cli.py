@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from carnallite import __version__
-from carnallite.errors import CarnalliteError, PlanError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
+from carnallite.errors import (
+    CarnalliteError,
+    PlanError,
+    RecordRefused,
+    ScenarioError,
+    SettingError,
+    UnknownIdError,
+    did_you_mean,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +42,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
   carnallite template                a CSV timeline to fill in
   carnallite export sbml FILE        the model of the body for other simulators
+  carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP
   carnallite doctor                  check the installation
 
 RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
@@ -69,7 +78,7 @@ def _say_why(error: CarnalliteError) -> int:
     match error:
         case RecordRefused():
             return _say(f"refused: {error}", REFUSED)
-        case UnknownIdError() | ScenarioError() | PlanError():
+        case UnknownIdError() | ScenarioError() | PlanError() | SettingError():
             return _say(str(error), USAGE)
     return _say(f"failed: {error}", FAILED)
 
@@ -118,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", type=Path)
     export.add_argument("--force", action="store_true", help="overwrite the file")
     export.set_defaults(run=_export)
+    _add_serve(commands.add_parser("serve", help="cards and FHIR answers over HTTP, for programs of a hospital"))
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -136,6 +146,14 @@ def _add_forecast(forecast: argparse.ArgumentParser) -> None:
     forecast.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw a figure")
     forecast.add_argument("--force", action="store_true", help="overwrite the figure")
     forecast.set_defaults(run=_forecast)
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--config", metavar="FILE.toml", type=Path, help="settings; see docs/how-to/serve.md")
+    serve.add_argument("--host", metavar="ADDRESS", help="where calls are taken; 127.0.0.1")
+    serve.add_argument("--port", metavar="N", type=int, help="8080")
+    serve.add_argument("--feedback-summary", action="store_true", help="print what was done with cards, and end")
+    serve.set_defaults(run=_serve)
 
 
 def _add_simulate(simulate: argparse.ArgumentParser) -> None:
@@ -207,7 +225,7 @@ def _assess(options: argparse.Namespace) -> int:
         from carnallite.surfaces import pdf  # noqa: PLC0415
 
         pdf.available()  # before anything is computed
-    local = _local_map(options.map) if options.map else None
+    local = local_map(options.map) if options.map else None
 
     def known_at(moment: datetime | None) -> Reading:
         return read_record(options.record, format=options.format, patient=options.patient, now=moment, local=local)
@@ -304,7 +322,7 @@ def _simulate(options: argparse.Namespace) -> int:
     return command(options)
 
 
-def _local_map(path: Path) -> dict[str, str]:
+def local_map(path: Path) -> dict[str, str]:
     """Return the site's own codes or labels -> analyte ids, from a CSV of two columns."""
     import csv  # noqa: PLC0415
 
@@ -383,6 +401,12 @@ def _export(options: argparse.Namespace) -> int:
     options.file.write_text(text, "utf-8")
     sys.stderr.write(f"SBML of the healthy reference person: {options.file}\n")
     return OK
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.service.serve import command  # noqa: PLC0415  (start-up stays fast)
+
+    return command(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,11 +188,18 @@ def at_hand() -> Library:
     LibraryMismatch
         The one that is there is not whole.
     """
-    if population.manifest_in(place()) is not None:
-        return find(place())
+    there = population.manifest_in(place())
+    if there is not None:
+        return _kept(place(), there)
     small = place(small=True)
-    build(small, SMALL)
-    return find(small)
+    return _kept(small, build(small, SMALL))
+
+
+@lru_cache(maxsize=1)
+def _kept(path: Path, made: population.Manifest) -> Library:
+    """Return a library that was read once, for as long as nobody builds another in its place."""
+    del made
+    return find(path)
 
 
 def _by_set(members: Members) -> dict[tuple[int, ...], NDArray[np.int64]]:

@@ -1,0 +1,230 @@
+"""CDS Hooks: discovery, the hooks themselves, feedback, and whether a card still holds."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from anyio import to_thread
+
+from carnallite.surfaces.service import body, feedback, issued, work
+from carnallite.surfaces.service.cards import Drafts, Fact, Found, detail
+from carnallite.surfaces.service.prefetch import gather, source_of, templates
+from carnallite.surfaces.service.refusal import Refusal
+from carnallite.surfaces.service.values import (
+    Action,
+    Call,
+    Card,
+    Cards,
+    Coding,
+    Feedbacks,
+    Link,
+    Service,
+    Services,
+    Source,
+    Suggestion,
+)
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from carnallite.surfaces.service.house import House
+    from carnallite.surfaces.service.settings import Settings
+
+T = TypeVar("T")
+HOOKS = {"patient-view": "1.0", "order-select": "1.0", "order-sign": "1.1.1"}  # of which version
+VERSION = "2.0.1"
+TITLES = {
+    "patient-view": "Magnesium and potassium: emergencies, causes and plans",
+    "order-select": "Magnesium and potassium: the orders that are being chosen",
+    "order-sign": "Magnesium and potassium: the orders that are being signed",
+}
+EXTENSION = "org.carnallite.evaluated"
+DEMONSTRATION = "DEMONSTRATION, not for care. "
+TOPICS = "urn:carnallite:facts"
+_CLINICIANS = frozenset({"Practitioner", "PractitionerRole"})
+_call = msgspec.json.Decoder(Call)
+_feedbacks = msgspec.json.Decoder(Feedbacks)
+
+
+def services(settings: Settings) -> Services:
+    """Return what discovery lists."""
+    needs = (
+        "For clinicians; not for patients and not for automatic orders. All prefetch keys are needed, or fhirServer "
+        "and a token; otherwise 412. A client that knows a key to be empty sends null."
+    )
+    return Services(
+        services=tuple(
+            Service(
+                hook=hook, title=TITLES[hook], id=f"carnallite-{hook}", prefetch=templates(settings),
+                description=f"{TITLES[hook]}. At most {settings.cards} card{'s' * (settings.cards > 1)}; silent when "
+                "everything was evaluated and nothing new is wrong.",
+                usage_requirements=needs, version=VERSION, hook_version=version,
+            )
+            for hook, version in HOOKS.items()
+        )
+    )  # fmt: skip
+
+
+def hook_of(id: str) -> str:
+    """Return the hook of a service.
+
+    Raises
+    ------
+    Refusal
+        404, there is no such service.
+    """
+    hook = id.removeprefix("carnallite-")
+    if hook not in HOOKS or id == hook:
+        raise Refusal(404, "not-found", "service", "there is no such service.", "See /cds-services.")
+    return hook
+
+
+async def answered(request: Request, house: House) -> Cards:
+    """Return the cards of one call, after it was written into the audit log."""
+    hook = hook_of(request.path_params["id"])
+    call = decoded(_call, await body.read(request))
+    if call.hook != hook:
+        raise Refusal(400, "value", "/hook", "the hook is not that of this service.", f"Send {hook} here.")
+    if call.context.user_id.partition("/")[0] not in _CLINICIANS:
+        what = "it is for clinicians, not for patients or those who care for them."
+        raise Refusal(403, "forbidden", "/context/userId", what, "Let a clinician ask.")
+    now = house.clock()
+    found, fetched = await _found(house, call, now)
+    patient = f"{call.fhir_server or ''} {call.context.patient_id}"
+    keys = (patient, f"{patient} {call.context.user_id}")
+    house.issued.evaluated(patient, found)
+    new = await to_thread.run_sync(issued.fresh, house.store, keys, found.facts, now, house.settings.again_h)
+    shown = new[: house.settings.cards]
+    cards = tuple(
+        _card(house.settings, found, fact, new[len(shown):] if fact is shown[0] else [], call.context.patient_id)
+        for fact in shown
+    )  # fmt: skip
+    facts: dict[str, str | int] = {
+        "hook": hook,
+        "instance": call.hook_instance,
+        "count": len(cards),
+        "resource": fetched,
+    }
+    await house.audit(request, "hook", facts, patient=patient, user=call.context.user_id)
+    told = new if house.settings.cards == 1 and shown else shown
+    await to_thread.run_sync(issued.remember, house.store, keys, told, now)
+    for card, fact in zip(cards, shown, strict=True):
+        house.issued.add(card.uuid, patient, found, fact.id)
+        house.metrics.cards.labels(hook, card.indicator).inc()
+    return Cards(cards=cards, extension={EXTENSION: _evaluated(house.settings, found, len(found.facts) - len(new))})
+
+
+async def _found(house: House, call: Call, now: datetime) -> tuple[Found, int]:
+    source = source_of(house.settings, call.fhir_server, call.fhir_authorization, house.fetch)
+    gathered = await gather(house.settings, call.context.patient_id, call.prefetch, source)
+    task = house.task(gathered.bundle, now=now, patient=call.context.patient_id)
+    found = await house.evaluate(work.hooked, task)
+    if isinstance(found, work.NotRead):
+        status, do = (412, "Ask again.") if gathered.fetched else (422, found.do)
+        raise Refusal(status, "invalid", found.where, f"Not evaluated: {found.what}", do)
+    return found, gathered.fetched
+
+
+def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:
+    """Return what tells silence from no answer: what was evaluated, when, and how much of it was shown before."""
+    told: dict[str, Any] = {"index": found.index, "states": found.states, "shown_before": before}
+    if found.missing:
+        told["missing"] = found.missing
+    if settings.not_available:
+        told["not_available"] = settings.not_available
+    if settings.is_demonstration:
+        told["demonstration"] = True
+    return told
+
+
+def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact], patient: str) -> Card:
+    name = str(uuid.uuid4())
+    marked = DEMONSTRATION if settings.is_demonstration else ""
+    if settings.not_available:
+        marked += f"Not available here: {', '.join(settings.not_available)}. "
+    suggestions = tuple(_suggestion(one) for one in found.suggestions)
+    del patient
+    return Card(
+        uuid=name, summary=fact.summary, indicator=fact.indicator,
+        source=Source(
+            label="carnallite (demonstration)" if marked.startswith(DEMONSTRATION) else "carnallite",
+            topic=Coding(system=TOPICS, code=fact.id, display=fact.name),
+        ),
+        detail=detail((fact,), found, rest, marked=marked), suggestions=suggestions,
+        selection_behavior="at-most-one" if suggestions else None,
+        override_reasons=feedback.reasons(), links=_links(settings, found, name),
+    )  # fmt: skip
+
+
+def _suggestion(one: Drafts) -> Suggestion:
+    actions = tuple(Action(type="create", description=what, resource=draft) for what, draft in one.actions)
+    return Suggestion(label=one.label, uuid=str(uuid.uuid4()), actions=actions)
+
+
+def _links(settings: Settings, found: Found, name: str) -> tuple[Link, ...]:
+    links = [Link(label="Does this card still hold?", url=f"{settings.base}/cards/{name}", type="absolute")]
+    if settings.launch_url:
+        context = {"card": name, "mark": found.mark, "valid_until": found.valid_until}
+        told = msgspec.json.encode(context).decode()
+        links.insert(0, Link(label="Open the report", url=settings.launch_url, type="smart", app_context=told))
+    return tuple(links)
+
+
+async def fed_back(request: Request, house: House) -> None:
+    """Keep what was done with cards."""
+    id = request.path_params["id"]
+    hook_of(id)
+    told = decoded(_feedbacks, await body.read(request))
+    for number, one in enumerate(told.feedback):
+        _check(one.card, one.outcome_timestamp, number)
+    rows = [feedback.row(id, house.issued.fact(one.card) or "unknown", one) for one in told.feedback]
+    await house.audit(request, "feedback", {"service": id, "count": len(rows)})
+    for row in rows:
+        await to_thread.run_sync(house.store.feedback, row)
+        house.metrics.feedback.labels(row["outcome"]).inc()
+
+
+def _check(card: str, moment: str, number: int) -> None:
+    try:
+        uuid.UUID(card)
+    except ValueError:
+        where = f"/feedback/{number}/card"
+        raise Refusal(400, "value", where, "it is no id of a card.", "Send the uuid of the card.") from None
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError:
+        where = f"/feedback/{number}/outcomeTimestamp"
+        raise Refusal(400, "value", where, "it is no time.", "Write 2026-05-01T09:30:00Z.") from None
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """Return a body as a value.
+
+    Raises
+    ------
+    Refusal
+        400, with the JSON pointer of what is wrong.
+    """
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        pointer = "/" + where.strip("`").removeprefix("$").lstrip(".").replace("[", ".").replace("]", "").replace(
+            ".", "/"
+        )
+        raise Refusal(400, "value", pointer, f"{_without_words(what)}.", "Correct it.") from None
+
+
+def _without_words(what: str) -> str:
+    """Return what is wrong without any word that was sent."""
+    plain = re.sub(r"'[^']*'", "that", what)
+    return f"{plain[0].lower()}{plain[1:]}"
+
+
+def wall() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
