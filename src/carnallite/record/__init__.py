@@ -1,6 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
+from carnallite.record.rows import keys_of, rows_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -29,7 +30,10 @@ __all__ = [
     "Unread",
     "fhir_reading",
     "implied",
+    "keys_of",
     "membership",
     "read_all",
     "read_record",
+    "rows_of",
+    "timelines_of",
 ]
