@@ -10,6 +10,8 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from carnallite.errors import ExtraMissing, RecordRefused
 from carnallite.record.timeline import (
     Condition,
@@ -32,7 +34,28 @@ if TYPE_CHECKING:
 
 VERSION = "carnallite.rows/1"
 _KEY = b"schema"
-_APART = ","  # between remarks; they are ids of ours
+APART = ","  # between remarks; they are ids of ours
+KINDS: dict[str, tuple[str, Any, dict[str, str]]] = {  # of facts: field of a timeline, type, attribute by column
+    "observation": ("observations", Observation, {
+        "name": "quantity", "time": "time", "low": "low", "high": "high", "reference_low": "reference_low",
+        "reference_high": "reference_high", "remarks": "remarks", "basis": "basis", "printed": "printed",
+        "where": "where",
+    }),
+    "exposure": ("exposures", Exposure, {
+        "name": "ingredient", "status": "status", "time": "start", "end": "stop", "given": "given", "route": "route",
+        "dose": "dose", "dose_unit": "dose_unit", "per_day": "per_day", "elemental_mmol": "elemental_mmol",
+        "matched": "matched", "where": "where",
+    }),
+    "condition": ("conditions", Condition, {
+        "name": "condition", "status": "status", "time": "onset", "end": "abatement", "matched": "matched",
+        "where": "where",
+    }),
+    "procedure": ("procedures", Procedure, {
+        "name": "condition", "time": "time", "end": "end", "matched": "matched", "where": "where",
+    }),
+    "encounter": ("encounters", Encounter, {"name": "setting", "time": "start", "end": "end", "where": "where"}),
+    "unread": ("unread", Unread, {"where": "where", "printed": "code"}),
+}  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
@@ -157,49 +180,18 @@ def _rows(key: str, timeline: Timeline) -> Iterator[Row]:
     who = timeline.patient
     told: Row = {"sex": who.sex, "birth": who.birth, "age_at_least": who.age_at_least}
     yield {"patient": key, "kind": "patient", "index": timeline.index, "digest": timeline.digest or None} | told
-    for row in _facts(timeline):
-        row["patient"] = key
-        yield row
+    for kind, (field, _, columns) in KINDS.items():
+        for one in getattr(timeline, field):
+            yield {"patient": key, "kind": kind} | {name: _cell(getattr(one, of)) for name, of in columns.items()}
+    yield from ({"patient": key, "kind": "allergy", "name": name} for name in timeline.allergies)
+    yield from ({"patient": key, "kind": "unreadable", "name": name} for name in timeline.unreadable)
 
 
-def _facts(timeline: Timeline) -> Iterator[Row]:
-    yield from map(_of_observation, timeline.observations)
-    yield from map(_of_exposure, timeline.exposures)
-    for condition in timeline.conditions:
-        yield {
-            "kind": "condition", "name": condition.condition, "status": condition.status, "where": condition.where,
-            "time": condition.onset, "end": condition.abatement, "matched": condition.matched or None,
-        }  # fmt: skip
-    for procedure in timeline.procedures:
-        yield {
-            "kind": "procedure", "name": procedure.condition, "where": procedure.where,
-            "time": procedure.time, "end": procedure.end, "matched": procedure.matched or None,
-        }  # fmt: skip
-    for encounter in timeline.encounters:
-        yield {
-            "kind": "encounter", "name": encounter.setting, "where": encounter.where,
-            "time": encounter.start, "end": encounter.end,
-        }  # fmt: skip
-    yield from ({"kind": "allergy", "name": name} for name in timeline.allergies)
-    yield from ({"kind": "unreadable", "name": name} for name in timeline.unreadable)
-    yield from ({"kind": "unread", "where": one.where, "printed": one.code or None} for one in timeline.unread)
-
-
-def _of_observation(one: Observation) -> Row:
-    return {
-        "kind": "observation", "name": one.quantity, "time": one.time, "low": one.low, "high": one.high,
-        "reference_low": one.reference_low, "reference_high": one.reference_high, "basis": one.basis,
-        "remarks": _APART.join(one.remarks) or None, "printed": one.printed or None, "where": one.where,
-    }  # fmt: skip
-
-
-def _of_exposure(one: Exposure) -> Row:
-    return {
-        "kind": "exposure", "name": one.ingredient, "status": one.status, "time": one.start, "end": one.stop,
-        "given": one.given or None, "route": one.route, "dose": one.dose, "dose_unit": one.dose_unit or None,
-        "per_day": one.per_day, "elemental_mmol": one.elemental_mmol, "matched": one.matched or None,
-        "where": one.where,
-    }  # fmt: skip
+def _cell(value: Any) -> Any:
+    """Return what stands in a cell; remarks are one word, and what is empty is not known."""
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        return APART.join(value)
+    return None if value in ("", ()) else value
 
 
 # rows -> timeline -------------------------------------------------------------------------------------------------
@@ -216,21 +208,17 @@ def _timeline(table: pa.Table) -> tuple[str, Timeline]:
     if len(who) != 1:
         what = f"{len(who)} rows of one patient say who it is."
         raise RecordRefused("rows", what, "Give each patient one row of the kind patient.")
+    facts = {
+        field: tuple(_value(type, names, row) for row in by_kind.get(kind, ()))
+        for kind, (field, type, names) in KINDS.items()
+    }
     return who[0]["patient"], Timeline(
         patient=Patient(sex=who[0]["sex"], birth=who[0]["birth"], age_at_least=who[0]["age_at_least"]),
         index=who[0]["index"],
-        observations=tuple(map(_observation, by_kind.get("observation", ()))),
-        exposures=tuple(map(_exposure, by_kind.get("exposure", ()))),
-        conditions=tuple(map(_condition, by_kind.get("condition", ()))),
-        procedures=tuple(map(_procedure, by_kind.get("procedure", ()))),
-        encounters=tuple(
-            Encounter(setting=row["name"], where=row["where"], start=row["time"], end=row["end"])
-            for row in by_kind.get("encounter", ())
-        ),
         allergies=tuple(row["name"] for row in by_kind.get("allergy", ())),
-        unread=tuple(Unread(where=row["where"], code=row["printed"] or "") for row in by_kind.get("unread", ())),
         unreadable=tuple(row["name"] for row in by_kind.get("unreadable", ())),
         digest=who[0]["digest"] or "",
+        **facts,
     )
 
 
@@ -250,31 +238,14 @@ def _moment(ticks: int | None) -> datetime | None:
     return None if ticks is None else _EPOCH + ticks * _TICK
 
 
-def _observation(row: Row) -> Observation:
-    remarks = tuple(row["remarks"].split(_APART)) if row["remarks"] else ()
-    return Observation(
-        quantity=row["name"], low=row["low"], high=row["high"], time=row["time"], where=row["where"],
-        printed=row["printed"] or "", basis=row["basis"], reference_low=row["reference_low"],
-        reference_high=row["reference_high"], remarks=remarks,
-    )  # fmt: skip
+def _value(type: Any, names: dict[str, str], row: Row) -> Any:
+    """Return a fact; what is null is the default of its field."""
+    given = {of: row[name] for name, of in names.items() if row[name] is not None}
+    if "remarks" in given:
+        given["remarks"] = tuple(given["remarks"].split(APART))
+    return type(**dict.fromkeys(_needed(type)) | {"where": ""} | given)
 
 
-def _exposure(row: Row) -> Exposure:
-    return Exposure(
-        ingredient=row["name"], status=row["status"], where=row["where"], start=row["time"], stop=row["end"],
-        given=row["given"], route=row["route"], dose=row["dose"], dose_unit=row["dose_unit"] or "",
-        per_day=row["per_day"], elemental_mmol=row["elemental_mmol"], matched=row["matched"] or "",
-    )  # fmt: skip
-
-
-def _condition(row: Row) -> Condition:
-    return Condition(
-        condition=row["name"], status=row["status"], where=row["where"], onset=row["time"], abatement=row["end"],
-        matched=row["matched"] or "",
-    )  # fmt: skip
-
-
-def _procedure(row: Row) -> Procedure:
-    return Procedure(
-        condition=row["name"], where=row["where"], time=row["time"], end=row["end"], matched=row["matched"] or ""
-    )
+@cache
+def _needed(type: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(type) if field.required)
