@@ -20,6 +20,7 @@ from carnallite.assessment.cloud.weigh import chance, errors, relative, worth
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
+from carnallite.assessment.panel import Panel, panel, panel_of
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -62,6 +63,7 @@ __all__ = [
     "JointCauses",
     "Later",
     "NextTest",
+    "Panel",
     "Provenance",
     "RankedCause",
     "RankedFactor",
@@ -89,6 +91,8 @@ __all__ = [
     "going_on",
     "kept",
     "onward",
+    "panel",
+    "panel_of",
     "relative",
     "seen_of",
     "silent",

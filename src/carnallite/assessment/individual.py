@@ -18,7 +18,7 @@ from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, to_disorders, unexplained
 from carnallite.assessment.investigate import next_tests
-from carnallite.assessment.panel import Panel, panel
+from carnallite.assessment.panel import DISORDERS, MEASURES, Panel, panel
 from carnallite.assessment.results import results
 from carnallite.assessment.tell import facts_for, facts_of_finding
 from carnallite.assessment.values import (
@@ -58,11 +58,6 @@ SCHEMA = "carnallite.assessment/1"
 _LISTED = 0.01  # a cause less probable than this is not listed
 _CLEAR = 0.5
 _APART = 1.5  # the first cause must be this many times as probable as the second to be told apart
-_STATES: dict[str, tuple[str, str]] = {
-    "magnesium": ("hypomagnesemia", "hypermagnesemia"),
-    "potassium": ("hypokalemia", "hyperkalemia"),
-    "calcium": ("hypocalcemia", "hypercalcemia"),
-}
 
 
 def assess(reading: Reading, *, version: str = "", depth: Depth = "fit") -> Assessment:
@@ -142,7 +137,7 @@ def _examined(  # noqa: PLR0913  (each is something else)
 ) -> Examined:
     timeline = reading.timeline
     columns = everybody.columns
-    states = {ion: _state(ion, columns, row) for ion in _STATES}
+    states: dict[str, State] = {ion: str(found[row]) for ion, found in everybody.states.items()}  # type: ignore[misc]
     alerts = _alerts(everybody, row)
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
@@ -255,34 +250,15 @@ def _fitted(
     return balance_of(why), value, with_share, also
 
 
-def _state(ion: str, columns: Columns, row: int) -> State:
-    low, high = (finding(id, columns)[row] for id in _STATES[ion])
-    if low == PRESENT:
-        return "low"
-    if high == PRESENT:
-        return "high"
-    measured = any(columns.people[row].latest(id) for id in _MEASURES[ion])
-    return "normal" if measured and low == ABSENT and high == ABSENT else "unknown"
-
-
-_MEASURES = {
-    "magnesium": ("serum_magnesium",),
-    "potassium": ("serum_potassium", "blood_potassium"),
-    "calcium": ("serum_calcium", "ionized_calcium", "corrected_calcium"),
-}
-
-
 def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
     """Return the rules that hold, and those that cannot be decided although they matter."""
     found: dict[str, list[tuple[int, Alert]]] = {"emergency": [], "unsafe": [], "sample": []}
     columns = everybody.columns
     for rule in knowledge().rules.values():
-        if any(everybody.rules[other][row] == PRESENT for other in rule.unless):
-            continue
-        truth = everybody.rules[rule.id][row]
-        if truth == PRESENT:
+        said = everybody.alerts[rule.id][row]
+        if said == PRESENT:
             summary, do, because = rule.summary, rule.do, rule.when
-        elif truth == UNKNOWN and rule.asks_when and evaluate(rule.asks_when, columns)[row] == PRESENT:
+        elif said == UNKNOWN:
             names = " and ".join(analyte(id).name for id in rule.ask if not _is_current(columns.people[row], id))
             summary = f"Not known whether safe: {rule.summary[0].lower()}{rule.summary[1:]}"
             do, because = f"Measure {names} first." if names else _UNSTEADY, rule.asks_when
@@ -442,7 +418,7 @@ def _explained(everybody: Panel, row: int, states: dict[str, State]) -> Explaine
     answers: dict[str, float | None] = {"potassium": None, "calcium": None}
     for ion in answers:
         disorder = next(
-            (id for id in _STATES[ion] if finding(f"{id}_episode", everybody.columns)[row] == PRESENT), None
+            (id for id in DISORDERS[ion] if finding(f"{id}_episode", everybody.columns)[row] == PRESENT), None
         )
         if disorder is None:
             continue
@@ -491,7 +467,7 @@ def either(posterior: Posterior, row: int, causes: tuple[RankedCause, ...]) -> t
 def _missing(columns: Columns, row: int, states: dict[str, State]) -> tuple[str, ...]:
     """Return what was not measured, or not lately, and is needed for a decision."""
     person = columns.people[row]
-    wanted = [_MEASURES[ion][0] for ion, state in states.items() if state == "unknown"]
+    wanted = [MEASURES[ion][0] for ion, state in states.items() if state == "unknown"]
     found = [analyte(id).name for id in wanted]
     for id in ("serum_magnesium", "serum_potassium", "serum_creatinine"):
         one = person.latest(id)

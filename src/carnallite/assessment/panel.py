@@ -5,21 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
-from carnallite.assessment.columns import Columns, evaluate
-from carnallite.assessment.facts import Facts
+from carnallite.assessment.columns import Columns, evaluate, finding
+from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import Posterior, chosen_prior, infer, prior_where, settings_of, to_disorders
 from carnallite.knowledge import knowledge
+from carnallite.record import timelines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from carnallite.record import Timeline
 
     Chosen = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+DISORDERS = {
+    "magnesium": ("hypomagnesemia", "hypermagnesemia"),
+    "potassium": ("hypokalemia", "hyperkalemia"),
+    "calcium": ("hypocalcemia", "hypercalcemia"),
+}
+MEASURES = {
+    "magnesium": ("serum_magnesium",),
+    "potassium": ("serum_potassium", "blood_potassium"),
+    "calcium": ("serum_calcium", "ionized_calcium", "corrected_calcium"),
+}
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -35,6 +48,10 @@ class Panel(msgspec.Struct, frozen=True):
         Causes of disorders that are there or may be.
     rules : dict of "patient"
         0 does not hold, 1 cannot be decided, 2 holds.
+    alerts : dict of "patient"
+        2 it holds and no other rule stands for it, 1 it asks for a test, 0 nothing is to be said.
+    states : dict of "patient"
+        Of magnesium, potassium and calcium: low, normal, high or unknown.
     factors, links : dict of ("patient", "patient")
         [1] Probability, and which entry of the data file gave it.
     """
@@ -43,6 +60,8 @@ class Panel(msgspec.Struct, frozen=True):
     posterior: Posterior
     listed: Posterior
     rules: dict[str, NDArray[np.int8]]
+    alerts: dict[str, NDArray[np.int8]]
+    states: dict[str, NDArray[np.str_]]
     factors: dict[str, Chosen]
     links: dict[str, Chosen]
 
@@ -55,15 +74,55 @@ def panel(timelines: Iterable[Timeline]) -> Panel:
     DataFileError
         An expression of a data file is wrong.
     """
-    columns = Columns([Facts(timeline) for timeline in timelines])
+    return _panel(Columns([Facts(timeline) for timeline in timelines]))
+
+
+def panel_of(table: pa.Table) -> Panel:
+    """Return the same for the patients of a table of rows, in its order; `carnallite.record.keys_of` says who they are.
+
+    Raises
+    ------
+    RecordRefused
+        It is no table of rows, or not sorted by patient.
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    return panel(timeline for _, timeline in timelines_of(table))
+
+
+def _panel(columns: Columns) -> Panel:
     known, where = knowledge(), settings_of(columns)
     rates = {name: {one.factor: one.probability for one in setting.factors} for name, setting in known.settings.items()}
     posterior = infer(columns)
+    rules = {id: evaluate(rule.when, columns) for id, rule in known.rules.items()}
     return Panel(
         columns=columns,
         posterior=posterior,
         listed=to_disorders(columns, posterior, range(columns.size)),
-        rules={id: evaluate(rule.when, columns) for id, rule in known.rules.items()},
+        rules=rules,
+        alerts=_alerts(rules, columns),
+        states={ion: _states(ion, columns) for ion in DISORDERS},
         factors={id: prior_where(id, factor.priors, rates, where, columns) for id, factor in known.factors.items()},
         links={id: chosen_prior(link.priors, columns) for id, link in known.links.items()},
     )
+
+
+def _alerts(rules: dict[str, NDArray[np.int8]], columns: Columns) -> dict[str, NDArray[np.int8]]:
+    """Return what is to be said of each rule, unless another one stands for it."""
+    found = {}
+    for id, rule in knowledge().rules.items():
+        said = np.where(rules[id] == PRESENT, PRESENT, ABSENT)
+        if rule.asks_when:
+            asks = (rules[id] == UNKNOWN) & (evaluate(rule.asks_when, columns) == PRESENT)
+            said[asks] = UNKNOWN
+        for other in rule.unless:
+            said[rules[other] == PRESENT] = ABSENT
+        found[id] = said.astype(np.int8)
+    return found
+
+
+def _states(ion: str, columns: Columns) -> NDArray[np.str_]:
+    is_low, is_high = (finding(id, columns) for id in DISORDERS[ion])
+    measured = np.array([any(one.latest(test) for test in MEASURES[ion]) for one in columns.people], bool)
+    normal = measured & (is_low == ABSENT) & (is_high == ABSENT)
+    return np.select([is_low == PRESENT, is_high == PRESENT, normal], ["low", "high", "normal"], "unknown")

@@ -3,6 +3,7 @@
 from carnallite.record.codes import implied, membership
 from carnallite.record.fhir import FHIR_TYPES
 from carnallite.record.order import Order, read_orders
+from carnallite.record.rows import keys_of, rows_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -33,8 +34,11 @@ __all__ = [
     "Unread",
     "fhir_reading",
     "implied",
+    "keys_of",
     "membership",
     "read_all",
     "read_orders",
     "read_record",
+    "rows_of",
+    "timelines_of",
 ]

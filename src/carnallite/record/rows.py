@@ -1,0 +1,251 @@
+"""Timelines <-> rows of an Arrow table: one row a fact, the rows of a patient together, many patients a table.
+
+The map loses nothing. A table may lie on disk as Parquet, and be asked without making a `Timeline` again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from carnallite.errors import ExtraMissing, RecordRefused
+from carnallite.record.timeline import (
+    Condition,
+    Encounter,
+    Exposure,
+    Observation,
+    Patient,
+    Procedure,
+    Timeline,
+    Unread,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
+
+    import pyarrow as pa
+
+    Row = dict[str, Any]
+
+VERSION = "carnallite.rows/1"
+_KEY = b"schema"
+APART = ","  # between remarks; they are ids of ours
+KINDS: dict[str, tuple[str, Any, dict[str, str]]] = {  # of facts: field of a timeline, type, attribute by column
+    "observation": ("observations", Observation, {
+        "name": "quantity", "time": "time", "low": "low", "high": "high", "reference_low": "reference_low",
+        "reference_high": "reference_high", "remarks": "remarks", "basis": "basis", "printed": "printed",
+        "where": "where",
+    }),
+    "exposure": ("exposures", Exposure, {
+        "name": "ingredient", "status": "status", "time": "start", "end": "stop", "given": "given", "route": "route",
+        "dose": "dose", "dose_unit": "dose_unit", "per_day": "per_day", "elemental_mmol": "elemental_mmol",
+        "matched": "matched", "where": "where",
+    }),
+    "condition": ("conditions", Condition, {
+        "name": "condition", "status": "status", "time": "onset", "end": "abatement", "matched": "matched",
+        "where": "where",
+    }),
+    "procedure": ("procedures", Procedure, {
+        "name": "condition", "time": "time", "end": "end", "matched": "matched", "where": "where",
+    }),
+    "encounter": ("encounters", Encounter, {"name": "setting", "time": "start", "end": "end", "where": "where"}),
+    "unread": ("unread", Unread, {"where": "where", "printed": "code"}),
+}  # fmt: skip
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+
+@cache
+def schema() -> pa.Schema:
+    """Return the columns of a table of rows; its metadata name their version.
+
+    Every row has `patient`, the key, and `kind`: patient, observation, exposure, condition, procedure, encounter,
+    allergy, unreadable, unread. There is one row of kind patient for each, and only it has `sex` to `digest`.
+    `name` is what the fact is about: a quantity, an ingredient, a condition, a setting. `time` and `end` are start and
+    stop, onset and abatement. Values are in canonical units; what is null is not known.
+    """
+    arrow = _arrow()
+    moment, number, text = arrow.timestamp("us", tz="UTC"), arrow.float64(), arrow.string()
+    word = arrow.dictionary(arrow.int32(), text)
+    many = arrow.list_(arrow.field("element", moment))  # as Parquet names it
+    fields = {
+        "patient": text, "kind": word, "name": word, "status": word, "time": moment, "end": moment,
+        "low": number, "high": number, "reference_low": number, "reference_high": number, "remarks": word,
+        "basis": word, "printed": text, "route": word, "dose": number, "dose_unit": word, "per_day": number,
+        "elemental_mmol": number, "given": many, "matched": text, "where": text,
+        "sex": word, "birth": arrow.date32(), "age_at_least": number, "index": moment, "digest": text,
+    }  # fmt: skip
+    return arrow.schema(fields.items(), metadata={_KEY: VERSION})
+
+
+def rows_of(timelines: Iterable[tuple[str, Timeline]]) -> pa.Table:
+    """Return the rows of many patients, by their keys.
+
+    Raises
+    ------
+    RecordRefused
+        Two of them have one key.
+    ExtraMissing
+        Arrow is not installed.
+    """
+    everybody = sorted(timelines, key=lambda pair: pair[0])
+    if len({key for key, _ in everybody}) < len(everybody):
+        raise RecordRefused("rows", "two patients have one key.", "Give each a key of their own.")
+    rows = [row for key, timeline in everybody for row in _rows(key, timeline)]
+    return _arrow().Table.from_pylist(rows, schema=schema())
+
+
+def timelines_of(table: pa.Table) -> Iterator[tuple[str, Timeline]]:
+    """Yield key and timeline of every patient of a table of rows.
+
+    Raises
+    ------
+    RecordRefused
+        It is no such table, or not sorted by patient.
+    """
+    check(table)
+    for begin, end in pairwise(edges(table)):
+        yield _timeline(table.slice(begin, end - begin))
+
+
+def keys_of(table: pa.Table) -> list[str]:
+    """Return the keys of the patients of a table of rows, in their order.
+
+    Raises
+    ------
+    RecordRefused
+        It is no such table, or not sorted by patient.
+    """
+    check(table)
+    keys = table.column("patient")
+    return [keys[row].as_py() for row in edges(table)[:-1]]
+
+
+def check(table: pa.Table) -> None:
+    """Refuse a table that does not hold rows of this version.
+
+    Raises
+    ------
+    RecordRefused
+        It says that it holds something else.
+    """
+    said = (table.schema.metadata or {}).get(_KEY, b"").decode()
+    if said != VERSION:
+        raise RecordRefused("rows", f"the table is '{said}', not '{VERSION}'.", "Write it anew with this version.")
+
+
+def edges(table: pa.Table) -> list[int]:
+    """Return at which rows the patients begin, in their order, and last how many rows there are.
+
+    Raises
+    ------
+    RecordRefused
+        They are not sorted by patient.
+    """
+    if not table.num_rows:
+        return [0]
+    compute = _module("pyarrow.compute")
+    keys = table.column("patient").combine_chunks()
+    is_new = compute.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+    begins: list[int] = [0, *compute.add(compute.indices_nonzero(is_new), 1).to_pylist()]
+    heads = keys.take(begins)
+    if not compute.all(compute.greater(heads.slice(1), heads.slice(0, len(heads) - 1)), min_count=0).as_py():
+        raise RecordRefused("rows", "they are not sorted by patient.", "Sort them by patient.")
+    return [*begins, len(keys)]
+
+
+def _arrow() -> ModuleType:
+    return _module("pyarrow")
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    from importlib import import_module  # noqa: PLC0415  (optional, and slow to import)
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ExtraMissing("rows", "Arrow is not installed.", "Install carnallite[screen].") from error
+
+
+# timeline -> rows -------------------------------------------------------------------------------------------------
+
+
+def _rows(key: str, timeline: Timeline) -> Iterator[Row]:
+    who = timeline.patient
+    told: Row = {"sex": who.sex, "birth": who.birth, "age_at_least": who.age_at_least}
+    yield {"patient": key, "kind": "patient", "index": timeline.index, "digest": timeline.digest or None} | told
+    for kind, (field, _, columns) in KINDS.items():
+        for one in getattr(timeline, field):
+            yield {"patient": key, "kind": kind} | {name: _cell(getattr(one, of)) for name, of in columns.items()}
+    yield from ({"patient": key, "kind": "allergy", "name": name} for name in timeline.allergies)
+    yield from ({"patient": key, "kind": "unreadable", "name": name} for name in timeline.unreadable)
+
+
+def _cell(value: Any) -> Any:
+    """Return what stands in a cell; remarks are one word, and what is empty is not known."""
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        return APART.join(value)
+    return None if value in ("", ()) else value
+
+
+# rows -> timeline -------------------------------------------------------------------------------------------------
+
+
+def _timeline(table: pa.Table) -> tuple[str, Timeline]:
+    """Return key and timeline of the one patient of some rows."""
+    columns = {name: _values(table.column(name)) for name in table.column_names}
+    by_kind: dict[str, list[Row]] = {}
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        by_kind.setdefault(row["kind"], []).append(row)
+    who = by_kind.get("patient", [])
+    if len(who) != 1:
+        what = f"{len(who)} rows of one patient say who it is."
+        raise RecordRefused("rows", what, "Give each patient one row of the kind patient.")
+    facts = {
+        field: tuple(_value(type, names, row) for row in by_kind.get(kind, ()))
+        for kind, (field, type, names) in KINDS.items()
+    }
+    return who[0]["patient"], Timeline(
+        patient=Patient(sex=who[0]["sex"], birth=who[0]["birth"], age_at_least=who[0]["age_at_least"]),
+        index=who[0]["index"],
+        allergies=tuple(row["name"] for row in by_kind.get("allergy", ())),
+        unreadable=tuple(row["name"] for row in by_kind.get("unreadable", ())),
+        digest=who[0]["digest"] or "",
+        **facts,
+    )
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column as values of Python; a moment is in UTC, without a table of time zones."""
+    arrow = _arrow()
+    if column.type == schema().field("time").type:
+        return [_moment(ticks) for ticks in column.cast(arrow.int64()).to_pylist()]
+    if column.type == schema().field("given").type:
+        lists = column.cast(arrow.list_(arrow.int64())).to_pylist()
+        return [tuple(_EPOCH + ticks * _TICK for ticks in given or ()) for given in lists]
+    found: list[Any] = column.to_pylist()
+    return found
+
+
+def _moment(ticks: int | None) -> datetime | None:
+    return None if ticks is None else _EPOCH + ticks * _TICK
+
+
+def _value(type: Any, names: dict[str, str], row: Row) -> Any:
+    """Return a fact; what is null is the default of its field."""
+    given = {of: row[name] for name, of in names.items() if row[name] is not None}
+    if "remarks" in given:
+        given["remarks"] = tuple(given["remarks"].split(APART))
+    return type(**dict.fromkeys(_needed(type)) | {"where": ""} | given)
+
+
+@cache
+def _needed(type: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in msgspec.structs.fields(type) if field.required)
