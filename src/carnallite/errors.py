@@ -9,6 +9,10 @@
     ├── ScenarioError     a scenario cannot be understood; exit code 2
     ├── PlanError         a plan cannot be understood; exit code 2
     ├── ExtraMissing      an optional package, or a library that it needs, is not installed
+    ├── SettingError      a setting of the service cannot be used; exit code 2
+    ├── Refused           somebody called the service who could not show who they are
+    ├── FetchFailed       another server was not asked, or did not answer as it should
+    ├── StoreFailed       the audit log, or what is kept beside it, cannot be written or read
     └── UnknownIdError    somebody asked for an id that does not exist
 
 Each message says where, what, and what to do. No message ever holds text from a patient's record.
@@ -53,6 +57,30 @@ class PlanError(CarnalliteError):
 
 class ExtraMissing(CarnalliteError):
     """An optional package, or a library of the system that it needs, is not installed."""
+
+
+class SettingError(CarnalliteError):
+    """A setting of the service cannot be used."""
+
+
+class _Coded(CarnalliteError):
+    """Say why by a code: it enters the audit log, never an answer."""
+
+    def __init__(self, where: str, code: str) -> None:
+        self.code = code
+        super().__init__(where, code)
+
+
+class Refused(_Coded):
+    """Somebody called the service who could not show who they are."""
+
+
+class FetchFailed(_Coded):
+    """Another server was not asked, or did not answer as it should."""
+
+
+class StoreFailed(CarnalliteError):
+    """The audit log, or what is kept beside it, cannot be written or read."""
 
 
 class UnknownIdError(CarnalliteError):

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from carnallite import __version__
-from carnallite.errors import CarnalliteError, PlanError, RecordRefused, ScenarioError, UnknownIdError, did_you_mean
+from carnallite.errors import (
+    CarnalliteError,
+    PlanError,
+    RecordRefused,
+    ScenarioError,
+    SettingError,
+    UnknownIdError,
+    did_you_mean,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +77,7 @@ def _say_why(error: CarnalliteError) -> int:
     match error:
         case RecordRefused():
             return _say(f"refused: {error}", REFUSED)
-        case UnknownIdError() | ScenarioError() | PlanError():
+        case UnknownIdError() | ScenarioError() | PlanError() | SettingError():
             return _say(str(error), USAGE)
     return _say(f"failed: {error}", FAILED)
 
