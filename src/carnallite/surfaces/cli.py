@@ -285,7 +285,7 @@ def _assess(options: argparse.Namespace) -> int:
 def _screen(options: argparse.Namespace) -> int:
     from carnallite.surfaces.screening.command import command  # noqa: PLC0415  (start-up stays fast)
 
-    return command(options, _local_map(options.map) if options.map else {})
+    return command(options, local_map(options.map) if options.map else {})
 
 
 def _forecast(options: argparse.Namespace) -> int:

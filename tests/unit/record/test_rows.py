@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnallite.errors import RecordRefused
@@ -78,6 +78,7 @@ timelines = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.dictionaries(text, timelines, max_size=3))
 def test_drawn_timelines_come_back(drawn: dict[str, Timeline]) -> None:
     table = rows_of(drawn.items())
