@@ -31,7 +31,7 @@ _WEIGHED = {  # what is ordered, and the salt that a gram of it is
 }  # fmt: skip
 _OTHERS = {
     "saline": ("water", "L"), "oral rehydration solution": ("water", "L"), "insulin with glucose": ("insulin", "U"),
-    "salbutamol": ("salbutamol", "mg"),
+    "salbutamol": ("salbutamol", "mg"), "sodium phosphate": ("phosphate", "mmol"),
 }  # fmt: skip
 _ROUTES = {
     "by vein": "intravenous", "by mouth": "oral", "under the skin": "subcutaneous", "into muscle": "intramuscular",

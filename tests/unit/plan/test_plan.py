@@ -66,6 +66,16 @@ def test_the_plan_that_a_record_asks_for(record, plan: str, step: str) -> None:
     assert step in {one.id for one in steps(found)}
 
 
+@pytest.mark.parametrize(("level", "amount"), [(0.4, 20.0), (0.6, 10.0), (0.75, None)])
+def test_phosphate_by_vein_follows_its_level_while_feeding_goes_on(level: float, amount: float | None) -> None:
+    record = (*WELL, magnesium(0.6), observation("2777-1", level, "mmol/L"), observation("1995-0", 1.2, "mmol/L"))
+    found = advice(*record, condition("refeeding syndrome"))
+    doses = {one.dosing.amount for one in steps(found) if one.id == "phosphate_by_vein" and one.dosing is not None}
+    assert doses == ({amount} if amount else set())
+    low = advice(*record[:-1], observation("1995-0", 0.9, "mmol/L"), condition("refeeding syndrome"))
+    assert "phosphate_by_vein" not in {one.id for one in steps(low)}
+
+
 def test_who_bleeds_gets_no_injection_into_muscle() -> None:
     found = advice(*WELL, magnesium(0.6), PLATELETS, condition("no venous access"), drug("warfarin"))
     blocked = next(one for plan in found.plans for one in plan.blocked if one.id == "magnesium_into_muscle")
@@ -175,6 +185,8 @@ def test_every_regimen_can_be_given_and_passes_the_table_in_somebody(step) -> No
         assert dose_of(regimen).what == regimen.what
         thing = next(iter(found.what))
         record = (*WELL, *level.get(thing, (potassium(2.3), magnesium(0.3))), drug("omeprazole"))
+        if thing == "phosphate":
+            record = (*record, observation("2777-1", 0.4, "mmol/L"), observation("1995-0", 1.2, "mmol/L"))
         record = (*record, condition("torsades de pointes")) if step.id == "magnesium_first_bolus" else record
         assert not Guard(columns(*record)).judge(found).barred[0], regimen.label
 

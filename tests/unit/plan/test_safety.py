@@ -117,6 +117,10 @@ CEILINGS = {
     ),
     "magnesium_by_mouth": Limit("magnesium", "day", 30.0, "everyday", MOUTH),
     "magnesium_by_mouth_kidney": Limit("magnesium", "day", 12.5, "everyday", MOUTH, **KIDNEY),
+    "phosphate_dose": Limit("phosphate", "dose", 45.0, "hard", VEIN),
+    "phosphate_rate": Limit("phosphate", "rate", 15.0, "hard", VEIN),
+    "phosphate_rate_everyday": Limit("phosphate", "rate", 6.8, "everyday", VEIN),
+    "phosphate_level": Limit("phosphate", "before_level", 20.0, "everyday", VEIN),
     "potassium_rate_outer": Limit("potassium", "rate", 40.0, "hard", VEIN),
     "potassium_rate_usual": Limit("potassium", "rate", 20.0, "hard", VEIN, **FAST),
     "potassium_rate_label": Limit(
@@ -317,6 +321,26 @@ BARS = {
     "potassium_sodium_rise": Bar(
         "potassium", "caution", "passes", holds=("serum_sodium 129.9",), not_for=("serum_sodium 130",), not_known=("",)
     ),
+    "phosphate_kidney": Bar("phosphate", "hard", "bars", VEIN, **KIDNEY),
+    "phosphate_not_low": Bar(
+        "phosphate", "hard", "bars", VEIN, ("serum_phosphate",), ("serum_phosphate 1.1",), ("serum_phosphate 0.4",),
+        ("",),
+    ),
+    "phosphate_low_calcium": Bar(
+        "phosphate", "hard", "asks", VEIN, ("ionized_calcium",), ("ionized_calcium 0.9",), ("", "ionized_calcium 1.2"),
+        ("serum_calcium -",),
+    ),
+    "phosphate_high_calcium": Bar(
+        "phosphate", "hard", "passes", VEIN, holds=("ionized_calcium 1.6",), not_for=("ionized_calcium 1.2",),
+        not_known=("serum_calcium -",),
+    ),
+    "phosphate_high_sodium": Bar(
+        "phosphate", "everyday", "asks", VEIN, ("serum_sodium",), ("serum_sodium 150",), ("serum_sodium 140",), ("",),
+    ),
+    "phosphate_mixes": Bar(
+        "phosphate", "caution", "passes", VEIN, holds=("calcium_carbonate",),
+        not_for=("omeprazole", "calcium_carbonate until -3 @-9"), not_known=("",),
+    ),
     "salbutamol_without_hyperkalemia": Bar("salbutamol", "everyday", "bars", **NOT_HIGH),
     "salbutamol_tachycardia": Bar(
         "salbutamol", "everyday", "passes",
@@ -327,8 +351,8 @@ BARS = {
     "water_overload": Bar("water", "hard", "passes", DRIPPED, **_acute("fluid_overload")),
 }  # fmt: skip
 ROUTES = {
-    "calcium": MOUTH | VEIN, "insulin": VEIN, "magnesium": MOUTH | INJECTED, "potassium": MOUTH | VEIN,
-    "salbutamol": frozenset({"inhaled"}), "water": MOUTH | DRIPPED,
+    "calcium": MOUTH | VEIN, "insulin": VEIN, "magnesium": MOUTH | INJECTED, "phosphate": MOUTH | VEIN,
+    "potassium": MOUTH | VEIN, "salbutamol": frozenset({"inhaled"}), "water": MOUTH | DRIPPED,
 }  # fmt: skip
 
 
