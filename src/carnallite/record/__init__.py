@@ -1,7 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
-from carnallite.record.rows import keys_of, rows_of, timelines_of
+from carnallite.record.rows import APART, KINDS, Rows, keys_of, rows_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -17,6 +17,8 @@ from carnallite.record.timeline import (
 )
 
 __all__ = [
+    "APART",
+    "KINDS",
     "Condition",
     "Encounter",
     "Exposure",
@@ -26,6 +28,7 @@ __all__ = [
     "Patient",
     "Procedure",
     "Reading",
+    "Rows",
     "Timeline",
     "Unread",
     "fhir_reading",
