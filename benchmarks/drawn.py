@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carnallite.assessment import Columns
+from carnallite.assessment.sources import Timelines
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record import Observation
@@ -33,9 +34,21 @@ class Drawn(Columns):
     """So many patients; the same seed and name give the same column, whatever was asked before."""
 
     def __init__(self, seed: int, count: int) -> None:
-        super().__init__([])
+        super().__init__(Timelines([]))
         self.seed, self.size = seed, count
         self.people = People(self)  # type: ignore[assignment]
+        self._numbers: dict[tuple[str, str], Bounds] = {}
+        self._truths: dict[tuple[str, ...], Truth] = {}
+
+    def numbers(self, kind: str, name: str) -> Bounds:
+        if (kind, name) not in self._numbers:
+            self._numbers[kind, name] = self._fill(kind, name)
+        return self._numbers[kind, name]
+
+    def truth(self, *key: str) -> Truth:
+        if key not in self._truths:
+            self._truths[key] = self._ask(*key)
+        return self._truths[key]
 
     def _chance(self, *key: str) -> np.random.Generator:
         digest = blake2b("|".join(key).encode(), digest_size=8).digest()

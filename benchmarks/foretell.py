@@ -215,4 +215,4 @@ def shown_later(fit: Fit, doses: Sequence[Dose], hours: Sequence[float]) -> dict
 
 def later_doses(stay: Stay, moment: datetime, hours: float) -> tuple[Dose, ...]:
     """Return the doses that a record gives within some hours after a moment, and the rest of what was running then."""
-    return given_since(Facts(known_at(stay, moment + timedelta(hours=hours)).timeline), hours)
+    return given_since(Facts.of(known_at(stay, moment + timedelta(hours=hours)).timeline), hours)

@@ -19,7 +19,6 @@ from synthetic import readings
 
 from carnallite.assessment import assess_all
 from carnallite.assessment.columns import Columns, evaluate
-from carnallite.assessment.facts import Facts
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from carnallite.record import Timeline
@@ -40,7 +39,7 @@ def rate(work: Callable[[], Any], count: int, *, least: float) -> float:
 
 def rules(timelines: list[Timeline]) -> None:
     """Fill the columns and evaluate every rule, without causes."""
-    columns = Columns([Facts(timeline) for timeline in timelines])
+    columns = Columns.of(timelines)
     for rule in knowledge().rules.values():
         evaluate(rule.when, columns)
 

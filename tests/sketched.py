@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from carnallite.assessment import Columns, Facts
+from carnallite.assessment import Columns
 from carnallite.quantity import analytes
 from carnallite.record.sketch import read_sketch
 
@@ -39,4 +39,4 @@ def _row(fact: str) -> str:
 @cache
 def columns_of(*lines: str) -> Columns:
     """Return the columns of some lines, one patient each."""
-    return Columns([Facts(sketched(line).timeline) for line in lines])
+    return Columns.of(sketched(line).timeline for line in lines)

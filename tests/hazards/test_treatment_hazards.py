@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from carnallite.assessment import Columns, Facts, evaluate
+from carnallite.assessment import Columns, evaluate
 from carnallite.knowledge import knowledge
 from carnallite.physiology.scenario import Dose
 from carnallite.physiology.substance import find, mmol_per_gram, read_amount
@@ -36,7 +36,7 @@ def flat(text: str) -> str:
 
 
 def guard(*resources, **options) -> Guard:
-    return Guard(Columns([Facts(read(*resources, **options).timeline)]))
+    return Guard(Columns.of([read(*resources, **options).timeline]))
 
 
 def bars(found: Guard, **dose) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carnallite.assessment.columns import Columns, evaluate
-from carnallite.assessment.facts import Facts
 from carnallite.errors import DataFileError
 from carnallite.knowledge import knowledge
 
@@ -68,7 +67,7 @@ def _of_plans() -> Iterator[tuple[str, str]]:
 
 def faults(example: Timeline) -> list[str]:
     """Return what is wrong with the expressions of the data files, one line each, by evaluating them once."""
-    columns = Columns([Facts(example)])
+    columns = Columns.of([example])
     found = []
     for file, text in expressions():
         try:

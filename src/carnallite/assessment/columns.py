@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carnallite.assessment.facts import ABSENT, NAMED, NUMBERS, PRESENT, UNKNOWN, Facts
+from carnallite.assessment.events import ABSENT, PRESENT, UNKNOWN
+from carnallite.assessment.everyone import NAMED, NUMBERS, Everyone
+from carnallite.assessment.facts import Facts
+from carnallite.assessment.sources import Timelines
 from carnallite.errors import DataFileError, did_you_mean
 from carnallite.knowledge import knowledge
 from carnallite.knowledge.expression import names, parse
@@ -19,14 +22,12 @@ from carnallite.quantity import analytes, units_agree
 from carnallite.record import membership
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from carnallite.assessment.events import Bounds, Truth
+    from carnallite.assessment.sources import Source
+    from carnallite.record import Timeline
 
-    Truth = NDArray[np.int8]
-    Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-Key = tuple[str, ...]
 _OF_QUANTITIES = frozenset(
     {"reported", "current", "rise", "highest", "lowest", "lately_low", "lately_high", "unreadable", "recent_level"}
 )
@@ -40,48 +41,50 @@ _OPEN = frozenset({"may_exceed", "may_fall_below"})
 
 
 class Columns:
-    """Every column that a set of expressions needs, filled once from timelines."""
+    """Every column that a set of expressions needs, filled once.
 
-    def __init__(self, people: Sequence[Facts]) -> None:
-        self.people = people
-        self.size = len(people)
-        self._numbers: dict[Key, Bounds] = {}
-        self._truths: dict[Key, Truth] = {}
+    Attributes
+    ----------
+    everyone : Everyone
+        What the records say.
+    people : People
+        The same, one patient at a time.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.everyone = Everyone(source)
+        self.size = source.size
+        self.people = People(self.everyone)
         self.findings: dict[str, Truth] = {}
         self.memo: dict[str, Truth] = {}
 
+    @classmethod
+    def of(cls, timelines: Iterable[Timeline]) -> Columns:
+        """Return the columns of some timelines."""
+        return cls(Timelines(tuple(timelines)))
+
     def numbers(self, kind: str, name: str) -> Bounds:
         """Return the bounds of a number for everybody."""
-        found = self._numbers.get((kind, name))
-        if found is None:
-            found = self._numbers[kind, name] = self._fill(kind, name)
-        return found
+        return self.everyone.numbers(kind, name)
 
     def truth(self, *key: str) -> Truth:
         """Return a fact for everybody."""
-        found = self._truths.get(key)
+        return self.everyone.truth(*key)
+
+
+class People:
+    """Everybody, one at a time: looked at when somebody asks for words."""
+
+    def __init__(self, everyone: Everyone) -> None:
+        self._everyone = everyone
+        self._known: dict[int, Facts] = {}
+
+    def __getitem__(self, row: int) -> Facts:
+        """Return what the record of one patient says."""
+        found = self._known.get(row)
         if found is None:
-            found = self._truths[key] = self._ask(*key)
+            found = self._known[row] = Facts(self._everyone, row)
         return found
-
-    def _fill(self, kind: str, name: str) -> Bounds:
-        if name == "age":
-            ages = np.array([np.nan if one.age is None else one.age for one in self.people])
-            unknown = np.isnan(ages)
-            return np.where(unknown, -np.inf, ages), np.where(unknown, np.inf, ages)
-        ask = NUMBERS[kind]
-        pairs = np.array([ask(one, name) for one in self.people], dtype=np.float64).reshape(self.size, 2)
-        return pairs[:, 0], pairs[:, 1]
-
-    def _ask(self, function: str, *names: str) -> Truth:
-        if function == "taking_by":
-            answers = [one.taking(names[0], names[1]) for one in self.people]
-        elif function.startswith("remark_"):
-            answers = [one.is_remarked(names[0], function.removeprefix("remark_")) for one in self.people]
-        else:
-            ask = NAMED[function]
-            answers = [ask(one, names[0]) for one in self.people]
-        return np.array(answers, dtype=np.int8)
 
 
 def evaluate(text: str, columns: Columns) -> Truth:

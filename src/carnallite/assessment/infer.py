@@ -175,7 +175,7 @@ def settings_of(columns: Columns) -> dict[str, NDArray[np.bool_]]:
     """Return who is in each setting, the one that speaks first coming first."""
     found = {}
     for id, setting in sorted(knowledge().settings.items(), key=lambda pair: pair[1].rank):
-        inside = np.array([bool(one.places() & set(setting.encounters)) for one in columns.people], bool)
+        inside = columns.everyone.illness.is_seen(setting.encounters)
         if setting.when:
             inside |= evaluate(setting.when, columns) == PRESENT
         found[id] = inside

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.columns import Columns, evaluate, finding
-from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
+from carnallite.assessment.events import ABSENT, PRESENT, UNKNOWN
 from carnallite.assessment.infer import Posterior, chosen_prior, infer, prior_where, settings_of, to_disorders
+from carnallite.assessment.sources import Table
 from carnallite.knowledge import knowledge
-from carnallite.record import timelines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,7 @@ def panel(timelines: Iterable[Timeline]) -> Panel:
     DataFileError
         An expression of a data file is wrong.
     """
-    return _panel(Columns([Facts(timeline) for timeline in timelines]))
+    return _panel(Columns.of(timelines))
 
 
 def panel_of(table: pa.Table) -> Panel:
@@ -87,7 +87,7 @@ def panel_of(table: pa.Table) -> Panel:
     DataFileError
         An expression of a data file is wrong.
     """
-    return panel(timeline for _, timeline in timelines_of(table))
+    return _panel(Columns(Table(table)))
 
 
 def _panel(columns: Columns) -> Panel:
@@ -123,6 +123,8 @@ def _alerts(rules: dict[str, NDArray[np.int8]], columns: Columns) -> dict[str, N
 
 def _states(ion: str, columns: Columns) -> NDArray[np.str_]:
     is_low, is_high = (finding(id, columns) for id in DISORDERS[ion])
-    measured = np.array([any(one.latest(test) for test in MEASURES[ion]) for one in columns.people], bool)
+    measured = np.zeros(columns.size, bool)
+    for test in MEASURES[ion]:
+        measured[columns.everyone.measured.latest(test).who] = True
     normal = measured & (is_low == ABSENT) & (is_high == ABSENT)
     return np.select([is_low == PRESENT, is_high == PRESENT, normal], ["low", "high", "normal"], "unknown")

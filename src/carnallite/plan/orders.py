@@ -109,8 +109,8 @@ def review(reading: Reading, orders: Sequence[Order], *, limits: Path | None = N
         The hospital's own file is wrong.
     """
     table = tables(limits)
-    facts = Facts(reading.timeline)
-    columns = Columns([facts])
+    columns = Columns.of([reading.timeline])
+    facts = columns.people[0]
     alone, together = Guard(columns, table), Guard(columns, table)
     for running in _running(facts):
         together.take(running, alone.everybody())

@@ -3,7 +3,7 @@
 from carnallite.record.codes import implied, membership
 from carnallite.record.fhir import FHIR_TYPES
 from carnallite.record.order import Order, read_orders
-from carnallite.record.rows import keys_of, rows_of, timelines_of
+from carnallite.record.rows import APART, KINDS, Rows, keys_of, rows_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -19,7 +19,9 @@ from carnallite.record.timeline import (
 )
 
 __all__ = [
+    "APART",
     "FHIR_TYPES",
+    "KINDS",
     "Condition",
     "Encounter",
     "Exposure",
@@ -30,6 +32,7 @@ __all__ = [
     "Patient",
     "Procedure",
     "Reading",
+    "Rows",
     "Timeline",
     "Unread",
     "fhir_reading",

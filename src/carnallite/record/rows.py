@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
 
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     Row = dict[str, Any]
 
@@ -58,6 +60,7 @@ KINDS: dict[str, tuple[str, Any, dict[str, str]]] = {  # of facts: field of a ti
 }  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
+_NEVER = -(2**63)
 
 
 @cache
@@ -111,6 +114,67 @@ def timelines_of(table: pa.Table) -> Iterator[tuple[str, Timeline]]:
     check(table)
     for begin, end in pairwise(edges(table)):
         yield _timeline(table.slice(begin, end - begin))
+
+
+class Rows:
+    """A table of rows, column by column as arrays; nothing is converted before somebody asks.
+
+    Attributes
+    ----------
+    edges : tuple of int
+        At which rows the patients begin, in their order, and last how many rows there are.
+
+    Raises
+    ------
+    RecordRefused
+        It is no such table, or not sorted by patient.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        check(table)
+        self._table = table
+        self.edges = tuple(edges(table))
+
+    def __len__(self) -> int:
+        """Return how many patients there are."""
+        return len(self.edges) - 1
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """Return numbers, NaN where there is none."""
+        found: NDArray[np.float64] = self._column(column).to_numpy(zero_copy_only=False)
+        return found
+
+    def moments(self, column: str) -> NDArray[np.int64]:
+        """Return times after 1970 [us], and the least number that there is where there is none."""
+        return self._ticks(column, _arrow().int64())
+
+    def days(self, column: str) -> NDArray[np.int64]:
+        """Return days after 1970-01-01, and the least number that there is where there is none."""
+        return self._ticks(column, _arrow().int32())
+
+    def words(self, column: str) -> tuple[list[str], NDArray[np.int32]]:
+        """Return words, and for each row which of them it holds; the last is the empty one, of rows that hold none."""
+        found = self._column(column)
+        codes = found.indices.fill_null(len(found.dictionary)).to_numpy(zero_copy_only=False)
+        return [*found.dictionary.to_pylist(), ""], codes
+
+    def timeline(self, row: int) -> Timeline:
+        """Return the timeline of one patient."""
+        begin, end = self.edges[row : row + 2]
+        return _timeline(self._table.slice(begin, end - begin))[1]
+
+    def _ticks(self, column: str, type: pa.DataType) -> NDArray[np.int64]:
+        ticks = self._column(column).cast(type).cast(_arrow().int64())
+        found: NDArray[np.int64] = ticks.fill_null(_NEVER).to_numpy(zero_copy_only=False)
+        return found
+
+    def _column(self, name: str) -> Any:
+        """Return a column in one piece, words as a dictionary."""
+        arrow, column = _arrow(), self._table.column(name)
+        if column.type == schema().field("kind").type:
+            column = column.unify_dictionaries()
+        found = column.combine_chunks()
+        return found.dictionary_encode() if arrow.types.is_string(found.type) else found
 
 
 def keys_of(table: pa.Table) -> list[str]:

@@ -39,7 +39,7 @@ STOMA = """
 
 
 def facts_of(sketch: str) -> Facts:
-    return Facts(read_sketch(sketch).timeline)
+    return Facts.of(read_sketch(sketch).timeline)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_an_infusion_runs_as_long_as_the_record_says(end: str, over: str) -> Non
     when = {"effectivePeriod": {"start": begin, "end": end}} if end else {"effectiveDateTime": begin}
     infusion = drug("magnesium sulfate", **when, resourceType="MedicationAdministration", status="completed")
     infusion["dosage"] = {"route": {"text": "IV"}, "dose": {"value": 2, "unit": "g"}}
-    history = history_of(Facts(read(observation("2601-3", 0.5, "mmol/L"), infusion).timeline), anybody(), ())
+    history = history_of(Facts.of(read(observation("2601-3", 0.5, "mmol/L"), infusion).timeline), anybody(), ())
     (dose,) = (one.dose for one in history.treatments)
     assert (dose.amount, dose.over, dose.at) == ("8.12 mmol", over, (f"{LENGTH - 2:.6f} h",))
     assert any("taken to have run over" in note for note in history.notes) == (not end)
@@ -164,7 +164,7 @@ def test_the_same_record_gives_the_same_answer(answer: Assessment) -> None:
 )
 def test_nobody_is_simulated_for_whom_the_body_does_not_hold(line: str, reason: str) -> None:
     sketch = f"day | what | value | unit\n0 | serum_magnesium | 0.4 | mmol/L\n{line}\n"
-    assert reason in why_not(Columns([facts_of(sketch)]), 0)
+    assert reason in why_not(Columns.of([facts_of(sketch).timeline]), 0)
     found = assess(read_sketch(sketch))
     assert found.fit is None
     assert "not_simulated" in {issue.code for issue in found.issues}

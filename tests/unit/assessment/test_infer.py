@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carnallite.assessment.columns import Columns
-from carnallite.assessment.facts import ABSENT, PRESENT, Facts
+from carnallite.assessment.facts import ABSENT, PRESENT
 from carnallite.assessment.infer import Posterior, infer, network
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
@@ -39,7 +39,7 @@ def paired() -> Posterior:
         observation("2601-3", 0.4, "mmol/L"), observation("2823-3", 2.8, "mmol/L"), drug("omeprazole"),
         drug("furosemide"), condition("chronic diarrhea"), condition("alcohol dependence"),
     )  # fmt: skip
-    return infer(Columns([Facts(reading.timeline)]))
+    return infer(Columns.of([reading.timeline]))
 
 
 def test_no_cause_is_commoner_because_it_goes_with_another() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from carnallite.assessment.cloud.people import LEAST_GFR, anybody, creatinine, drawn, population
 from carnallite.assessment.columns import Columns
-from carnallite.assessment.facts import Facts
 from carnallite.physiology.body import size
 from carnallite.record.sketch import read_sketch
 
@@ -48,7 +47,7 @@ def test_creatinine_gives_back_the_filtration(sex: str, age: int, egfr: float) -
     people = {"male": np.array([float(sex == "male")]), "age": np.array([float(age)])}
     (found,) = creatinine(np.array([egfr]), people)
     lines = f"day|what|value|unit\n0|age|{age}|\n0|sex|{sex}|\n0|serum_creatinine|{found:.6f}|umol/L"
-    columns = Columns([Facts(read_sketch(lines).timeline)])
+    columns = Columns.of([read_sketch(lines).timeline])
     low, high = columns.numbers("value", "egfr")
     assert (low[0] + high[0]) / 2 == pytest.approx(egfr, rel=0.02)
     assert np.isnan(creatinine(np.array([np.nan]), people)).all()

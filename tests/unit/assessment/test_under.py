@@ -18,7 +18,7 @@ LOW = "0|serum_magnesium|0.5|mmol/L\n0|serum_potassium|3.1|mmol/L"
 
 
 def under(lines: str) -> Under | None:
-    return under_of(Facts(read_sketch(f"day|what|value|unit\n{lines}").timeline))
+    return under_of(Facts.of(read_sketch(f"day|what|value|unit\n{lines}").timeline))
 
 
 def test_dosesgiven_before_a_result_are_averaged() -> None:

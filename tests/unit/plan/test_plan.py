@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from carnallite.assessment import Columns, Facts
+from carnallite.assessment import Columns
 from carnallite.errors import DataFileError, PlanError
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
@@ -39,7 +39,7 @@ volume = "250 mL"
 
 
 def columns(*resources) -> Columns:
-    return Columns([Facts(read(*resources).timeline)])
+    return Columns.of([read(*resources).timeline])
 
 
 # which plans ---------------------------------------------------------------------------------------------------------

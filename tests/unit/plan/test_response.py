@@ -110,7 +110,7 @@ def test_doses_by_mouth_that_did_not_arrive(before: Examined, fit: Fit) -> None:
                  "doseAndRate": [{"doseQuantity": {"value": 12, "unit": "mmol"}}], "route": {"text": "oral"}}],
     )  # fmt: skip
     now = START + timedelta(days=14)
-    dose = given_since(Facts(read(*THEN, tablets, later("2601-3", 0.6, "mmol/L", 336), now=now).timeline), 336.0)
+    dose = given_since(Facts.of(read(*THEN, tablets, later("2601-3", 0.6, "mmol/L", 336), now=now).timeline), 336.0)
     assert len(dose) == pytest.approx(42, abs=1)
     shown = {
         name: onward(fit, population.needed(["serum_magnesium"]), (336.0,), Later(doses=doses))
@@ -136,7 +136,7 @@ def test_a_drug_that_was_stopped_since_ends_then(before: Examined, fit: Fit) -> 
         "hydrochlorothiazide", status="stopped", effectivePeriod={"start": "2020-01-01", "end": "2020-06-02T09:00:00Z"}
     )
     reading = read(*THEN[:-1], stopped, later("2601-3", 0.6, "mmol/L"), now=NOW)
-    since = since_of(fit, Facts(reading.timeline), HOURS)
+    since = since_of(fit, Facts.of(reading.timeline), HOURS)
     assert since.ended["thiazide"] == pytest.approx(24.0)
     then = read(*THEN[:-1], stopped, later("2601-3", 0.6, "mmol/L"), now=START)
     assert [one.status for one in then.timeline.exposures] == ["current"]
@@ -153,7 +153,7 @@ def test_nothing_is_told_without_grounds(before: Examined) -> None:
 
 def test_results_of_then_are_not_evidence_twice(fit: Fit) -> None:
     reading = read(*THEN, later("2601-3", 0.6, "mmol/L"), now=NOW)
-    facts = Facts(reading.timeline)
+    facts = Facts.of(reading.timeline)
     assert {one.time for one in seen_of(facts)} > {LENGTH}
     assert [(one.test, one.time) for one in since_of(fit, facts, HOURS).seen] == [("serum_magnesium", HOURS)]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from carnallite.assessment import Columns, Facts
+from carnallite.assessment import Columns
 from carnallite.knowledge import Contraindication, knowledge
 from carnallite.plan.amounts import Given
 from carnallite.plan.safety import Guard, Line, objections, only_asks
@@ -421,9 +421,7 @@ def test_what_holds_for_everything_needs_no_dose(id: str) -> None:
 
 
 def test_pregnancy_without_a_date_bars() -> None:
-    found = Guard(Columns([Facts(read(condition("pregnant"), observation("2823-3", 4.2, "mmol/L")).timeline)])).judge(
-        None
-    )
+    found = Guard(Columns.of([read(condition("pregnant"), observation("2823-3", 4.2, "mmol/L")).timeline])).judge(None)
     (line,) = (one for one in found.lines if one.limit.id == "pregnancy")
     assert found.barred[0] and line.holds[0] and not line.unknown[0]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from carnallite import __version__
-from carnallite.assessment import Columns, Facts, assess_all
-from carnallite.knowledge import knowledge
+from carnallite.assessment import Columns, assess_all
+from carnallite.knowledge import Place, knowledge
 from carnallite.record import Reading, membership, timelines_of
 from carnallite.record.warehouse import arrow
 from carnallite.surfaces.screening.cohort import asked, course
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from carnallite.assessment import Alert, Assessment, Depth
+    from carnallite.assessment import Alert, Assessment, Depth, Facts
     from carnallite.record import Timeline
 
 VERSION = "carnallite.answers/1"
+PLACES = (*get_args(Place), "unknown")
 AT_ONCE = 500  # patients whose answers are put together at a time
 
 
@@ -86,11 +87,12 @@ def _answered(some: list[tuple[str, Timeline]], depth: Depth) -> Iterable[dict[s
     if not some:
         return
     answers = assess_all([Reading(timeline) for _, timeline in some], version=__version__, depth=depth)
-    columns = Columns([Facts(timeline) for _, timeline in some])
+    columns = Columns.of([timeline for _, timeline in some])
     questions = asked(columns)
+    where = {place: columns.everyone.illness.is_seen((place,)) for place in PLACES}
     for row, ((key, timeline), answer) in enumerate(zip(some, answers, strict=True)):
         yield _row(key, answer) | {
-            "places": sorted(columns.people[row].places()),
+            "places": sorted(place for place, seen in where.items() if seen[row]),
             "drugs": _drugs(columns.people[row]),
             "asked": questions[row].tolist(),
             "low_potassium": course(timeline, "serum_potassium", "potassium"),

@@ -1,0 +1,211 @@
+"""Facts of many patients, sorted so that a question looks only at those of its own name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from carnallite.assessment.sources import UNDATED
+from carnallite.knowledge import knowledge
+from carnallite.record import implied, membership
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from carnallite.assessment.sources import Source
+
+    Numbers = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+    Truth = NDArray[np.int8]
+    Yes = NDArray[np.bool_]
+    Bits = NDArray[np.uint16]
+    Bounds = tuple[Numbers, Numbers]
+
+ABSENT, UNKNOWN, PRESENT = 0, 1, 2
+DAY = 24.0  # [h]
+
+
+class Events(NamedTuple):
+    """Facts of one kind, sorted by name and patient, the oldest first and those without a date before all.
+
+    Attributes
+    ----------
+    who, time, place : array [fact]
+        Patient; time after the index [us], or `UNDATED`; place in the source.
+    where : dict of name to slice
+        Where the facts of each name stand.
+    """
+
+    who: Whole
+    time: Whole
+    place: Whole
+    where: dict[str, slice]
+
+
+class Some(NamedTuple):
+    """One fact of each of some patients: who they are, in order, and which of the events it is."""
+
+    who: Whole
+    which: Whole
+
+
+class Known(NamedTuple):
+    """What is known of each name in each patient, as bits; `where` says where each name stands."""
+
+    who: Whole
+    bits: Bits
+    where: dict[str, slice]
+
+
+NOTHING: Whole = np.zeros(0, np.int64)
+
+
+def events_of(source: Source, kind: str) -> Events:
+    """Return the facts of one kind."""
+    names, codes, place = source.names(kind)
+    who, time = source.whose(kind)[place], source.moments(kind, "time")[place]
+    order = _order(source, kind, codes, who, time, place)
+    if order is not None:
+        codes, who, time, place = codes[order], who[order], time[order], place[order]
+    return Events(who, time, place, _slices(codes, names))
+
+
+def _order(
+    source: Source, kind: str, codes: NDArray[np.integer], who: Whole, time: Whole, place: Whole
+) -> Whole | None:
+    """Return how facts must be put; None where they stand so already. A source has its patients in order."""
+    order = None if _is_sorted(codes) else np.argsort(codes, kind="stable")
+    if order is not None:
+        codes, who, time = codes[order], who[order], time[order]
+    late = np.flatnonzero((time[1:] <= time[:-1]) & (who[1:] == who[:-1]) & (codes[1:] == codes[:-1]))
+    if not len(late):
+        return order
+    there = place if order is None else place[order]
+    ties = [_tie(source, kind, column, there) for column in _TIES[kind]]
+    tied = time[late + 1] == time[late]
+    wrong = ~tied
+    for tie in ties:
+        before, after = tie[late], tie[late + 1]
+        wrong |= tied & (after < before)
+        tied &= after == before
+    if not wrong.any():
+        return order
+    again = np.lexsort((*reversed(ties), time, who, codes))
+    return again if order is None else order[again]
+
+
+_TIES = {"observation": ("low", "high"), "exposure": ("end", "dose"), "condition": (), "procedure": (), "encounter": ()}
+_OPEN = {"low": -1.0, "high": 1e300, "dose": 0.0}  # as `record` sorts what is not known
+
+
+def _tie(source: Source, kind: str, column: str, place: Whole) -> Numbers | Whole:
+    if column not in _OPEN:
+        return source.moments(kind, column)[place]
+    return filled(source.numbers(kind, column)[place], _OPEN[column])
+
+
+def _is_sorted(codes: NDArray[np.integer]) -> bool:
+    return bool((codes[1:] >= codes[:-1]).all())
+
+
+def _slices(codes: NDArray[np.integer], names: Sequence[str]) -> dict[str, slice]:
+    """Return where each name stands among sorted codes."""
+    begins = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    edges = [0, *begins.tolist(), len(codes)] if len(codes) else [0]
+    return {names[codes[begin]]: slice(begin, end) for begin, end in pairwise(edges)}
+
+
+def known_of(events: Events, bits: Bits) -> Known:
+    """Return what is known of each name and patient together, of what is known of each fact."""
+    if not len(bits):
+        return Known(NOTHING, bits, {})
+    is_new = np.ones(len(bits), bool)
+    is_new[1:] = events.who[1:] != events.who[:-1]
+    is_new[[part.start for part in events.where.values()]] = True
+    begins = np.flatnonzero(is_new)
+    first = np.searchsorted(begins, [part.start for part in events.where.values()])
+    edges = [*first.tolist(), len(begins)]
+    where = {name: slice(edges[number], edges[number + 1]) for number, name in enumerate(events.where)}
+    return Known(events.who[begins], np.bitwise_or.reduceat(bits, begins), where)
+
+
+def last(who: Whole, which: Whole) -> Some:
+    """Return the last of some facts of each patient; a patient's stand together."""
+    if not len(who):
+        return Some(NOTHING, NOTHING)
+    is_last = np.ones(len(who), bool)
+    is_last[:-1] = who[1:] != who[:-1]
+    return Some(who[is_last], which[is_last])
+
+
+def greatest(who: Whole, which: Whole, value: Numbers) -> Some:
+    """Return the fact of each patient that has the greatest value, of several the first."""
+    if not len(who):
+        return Some(NOTHING, NOTHING)
+    is_first = np.ones(len(who), bool)
+    is_first[1:] = who[1:] != who[:-1]
+    if is_first.all():
+        return Some(who, which)
+    begins = np.flatnonzero(is_first)
+    most = np.repeat(np.maximum.reduceat(value, begins), np.diff(np.append(begins, len(who))))
+    found = np.flatnonzero(value == most)[::-1]
+    first = last(who[found], which[found])
+    return Some(first.who[::-1], first.which[::-1])
+
+
+def hours(time: Whole) -> Numbers:
+    """Return how long before the index moments lie [h]; nonsense where they are not dated."""
+    return -time / 1e6 / 3600
+
+
+def ticks(span: timedelta) -> int:
+    """Return a time as a source counts it [us]."""
+    return span // timedelta(microseconds=1)
+
+
+def limit(id: str) -> float:
+    """Return the value of a time threshold [h]."""
+    threshold = knowledge().thresholds[id]
+    return threshold.value * (DAY if threshold.unit == "d" else 1.0)
+
+
+@cache
+def drugs_of() -> dict[str, tuple[str, ...]]:
+    """Return the ingredients and classes of each group of drugs, in their order."""
+    return _turned(membership())
+
+
+@cache
+def implying() -> dict[str, tuple[str, ...]]:
+    """Return the conditions that imply each condition, itself among them."""
+    return _turned(implied())
+
+
+def _turned(table: Mapping[str, frozenset[str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for id, wider in sorted(table.items()):
+        for group in wider:
+            found.setdefault(group, []).append(id)
+    return {group: tuple(ids) for group, ids in found.items()}
+
+
+def filled(numbers: Numbers, value: float) -> Numbers:
+    """Return numbers with a value for those that are not known."""
+    return np.where(np.isnan(numbers), value, numbers)
+
+
+def is_dated(time: Whole) -> Yes:
+    """Return which moments are known."""
+    dated: Yes = time != UNDATED
+    return dated
+
+
+def truth(yes: Yes) -> Truth:
+    """Return present where something holds, absent elsewhere."""
+    return np.multiply(yes, PRESENT, dtype=np.int8)
