@@ -368,3 +368,83 @@ def test_an_emergency_is_shown_to_each_who_opens_the_chart(client: Client) -> No
     assert client.hook(call(FIRST)).json()["cards"] == []
     again = client.hook(call(FIRST, userId="Practitioner/other")).json()["cards"]
     assert again[0]["indicator"] == "critical"
+
+
+# orders --------------------------------------------------------------------------------------------------------------
+def order(text: str, id: str = "draft-1", patient: str = "well") -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationRequest", "id": id, "status": "draft", "intent": "order",
+        "medicationCodeableConcept": {"text": text.split(",", maxsplit=1)[0]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "dosageInstruction": [{"text": text.partition(", ")[2]}],
+    }  # fmt: skip
+
+
+def ordering(hook: str, *drafts: dict[str, Any], found: Any = None, **context: Any) -> dict[str, Any]:
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": one} for one in drafts]}
+    return call(WELL if found is None else found, hook, draftOrders=bundle, **context)
+
+
+FAST = order("potassium chloride, 40 mmol IV push")
+PLAIN = order("amoxicillin, 500 mg by mouth three times a day", "draft-2")
+
+
+def test_an_unsafe_order_is_stopped_at_each_signing(client: Client) -> None:
+    for _ in range(2):
+        told = client.hook(ordering("order-sign", FAST)).json()
+        assert [card["indicator"] for card in told["cards"]] == ["critical"]
+        check_card(told["cards"][0])
+        assert told["cards"][0]["summary"].startswith("MedicationRequest 1")
+
+
+def test_an_order_that_says_nothing_of_ours_is_silent(client: Client) -> None:
+    for hook in ("order-select", "order-sign"):
+        answer = client.hook(ordering(hook, PLAIN))
+        assert answer.status_code == 200
+        assert answer.json()["cards"] == []
+        assert hooks.EXTENSION in answer.json()["extension"]
+
+
+def test_only_selected_orders_are_told_of(client: Client) -> None:
+    drafts = (PLAIN, FAST)
+    plain = client.hook(ordering("order-select", *drafts, selections=["MedicationRequest/draft-2"]))
+    fast = client.hook(ordering("order-select", *drafts, selections=["MedicationRequest/draft-1"]))
+    assert plain.json()["cards"] == []
+    assert fast.json()["cards"][0]["summary"].startswith("MedicationRequest 2")
+
+
+@pytest.mark.parametrize(
+    ("drafts", "status"),
+    [
+        ({"draftOrders": 5}, 400), ({"draftOrders": {"resourceType": "Patient"}}, 400), ({}, 400),
+        ({"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": 5}]}}, 400),
+        ({"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": order("x, 1", patient="other")}]}}, 400),
+        ({"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": PLAIN}] * 31}}, 413),
+    ],
+)  # fmt: skip
+def test_drafts_that_are_none_or_for_somebody_else_are_refused(
+    client: Client, drafts: dict[str, Any], status: int
+) -> None:
+    answer = client.hook(call(WELL, "order-sign", **drafts))
+    assert answer.status_code == status
+    assert "draftOrders" in outcome(answer)["issue"][0]["diagnostics"]
+
+
+def test_a_drug_that_is_named_elsewhere_is_fetched_or_refused() -> None:
+    draft = {key: value for key, value in FAST.items() if key != "medicationCodeableConcept"}
+    draft["medicationReference"] = {"reference": "Medication/m1"}
+    told = ordering("order-sign", draft)
+    with Client() as client:
+        answer = client.hook(told)
+    assert answer.status_code == 412
+    drug = {"resourceType": "Medication", "id": "m1", "code": {"text": "potassium chloride"}}
+    asked = list[str]()
+
+    def fetch(url: str, token: str) -> bytes:
+        asked.append(url)
+        return json.dumps(drug).encode()
+
+    with Client(ASKING, fetch=fetch) as client:
+        card = client.hook(told | {"fhirServer": Server.BASE}).json()["cards"][0]
+    assert card["indicator"] == "critical"
+    assert asked == [f"{Server.BASE}/Medication/m1"]

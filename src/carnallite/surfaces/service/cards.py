@@ -25,8 +25,8 @@ from carnallite.surfaces.service.values import Indicator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from carnallite.assessment import Alert
-    from carnallite.plan import Advice, Plan
+    from carnallite.assessment import Alert, Assessment
+    from carnallite.plan import Advice, OrderFinding, Plan
     from carnallite.record import Timeline
 
 LONGEST = 139  # characters of a summary
@@ -40,6 +40,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a card may say.
 
     `marks` are its parts by which it is known again, each with how far it is out of range: more is worse, 0 no level.
+    What has none is said each time.
     """
 
     id: str
@@ -105,7 +106,38 @@ def found(advice: Advice, timeline: Timeline, patient: str, *, units: words.Unit
     )
 
 
-def hash_of(advice: Advice) -> str:
+def ordered(assessment: Assessment, findings: Iterable[OrderFinding], *, valid_h: float) -> Found:
+    """Return what cards may say of draft orders; what hardly ever may be given is said at each signing."""
+    facts = [_objection(one) for one in findings if one.severity != "info" or one.kind in _NOT_CHECKED]
+    return Found(
+        index=assessment.index,
+        states={ion: getattr(assessment.states, ion) for ion in ("magnesium", "potassium", "calcium")},
+        facts=tuple(facts),
+        lines=(f"**Levels:** {_escaped(_plain(words.headline(assessment, 'si')))}",),
+        missing=tuple(assessment.missing),
+        taken=_plain(words.sample_times(assessment)),
+        valid_until=_until(assessment, valid_h),
+        mark=hash_of(assessment),
+    )
+
+
+_NOT_CHECKED = frozenset({"not_read", "outside"})
+
+
+def _objection(one: OrderFinding) -> Fact:
+    summary, do = _plain(one.summary), _plain(one.do) or "Review this order before it is signed."
+    limit = f" Limit: {_plain(one.limit)}." if one.limit else ""
+    with_others = " It holds together with what is given now." if one.together else ""
+    first = re.split(r"(?<=[.;]) ", do)[0].rstrip(".;")
+    return Fact(
+        id=one.id, name=summary, indicator=one.severity, do=f"{do}{limit}{with_others}",
+        summary=_fitting(f"{one.order}: {first}: {summary}", f"{one.order}: {summary}", summary),
+        why="; ".join([f"{one.order}: {summary}", *map(_plain, one.why[:4])]),
+        marks=() if one.severity == "critical" else ((f"order {one.id}", 0),),
+    )  # fmt: skip
+
+
+def hash_of(advice: Assessment) -> str:
     """Return what stands for the results and alerts of an answer."""
     from hashlib import blake2b  # noqa: PLC0415
 
@@ -113,7 +145,7 @@ def hash_of(advice: Advice) -> str:
     return blake2b(msgspec.json.encode(rests_on), digest_size=12).hexdigest()
 
 
-def _ids(advice: Advice) -> list[str]:
+def _ids(advice: Assessment) -> list[str]:
     return [one.id for one in (*advice.emergencies, *advice.unsafe, *advice.samples)]
 
 
@@ -221,7 +253,7 @@ def _suggestions(advice: Advice, patient: str) -> Iterator[Drafts]:
         yield Drafts(label="Draft the tests that would tell most", actions=tuple(asked))
 
 
-def _until(advice: Advice, valid_h: float) -> datetime:
+def _until(advice: Assessment, valid_h: float) -> datetime:
     """Return when the first of the results that an answer rests on is too old to act on, at most hours from now."""
     latest = words.utc(advice.index) + timedelta(hours=valid_h)
     ends = [

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from anyio import to_thread
 
-from carnallite.surfaces.service import body, feedback, issued, work
+from carnallite.surfaces.service import body, feedback, issued, prefetch, work
 from carnallite.surfaces.service.cards import Drafts, Fact, Found, detail
-from carnallite.surfaces.service.prefetch import gather, source_of, templates
 from carnallite.surfaces.service.refusal import Refusal
 from carnallite.surfaces.service.values import (
     Action,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HOOKS = {"patient-view": "1.0", "order-select": "1.0", "order-sign": "1.1.1"}  # of which version
 VERSION = "2.0.1"
+ORDERS = frozenset({"order-select", "order-sign"})
+MOST_DRAFTS = 30
 TITLES = {
     "patient-view": "Magnesium and potassium: emergencies, causes and plans",
     "order-select": "Magnesium and potassium: the orders that are being chosen",
@@ -59,7 +60,7 @@ def services(settings: Settings) -> Services:
     return Services(
         services=tuple(
             Service(
-                hook=hook, title=TITLES[hook], id=f"carnallite-{hook}", prefetch=templates(settings),
+                hook=hook, title=TITLES[hook], id=f"carnallite-{hook}", prefetch=prefetch.templates(settings),
                 description=f"{TITLES[hook]}. At most {settings.cards} card{'s' * (settings.cards > 1)}; silent when "
                 "everything was evaluated and nothing new is wrong.",
                 usage_requirements=needs, version=VERSION, hook_version=version,
@@ -119,14 +120,65 @@ async def answered(request: Request, house: House) -> Cards:
 
 
 async def _found(house: House, call: Call, now: datetime) -> tuple[Found, int]:
-    source = source_of(house.settings, call.fhir_server, call.fhir_authorization, house.fetch)
-    gathered = await gather(house.settings, call.context.patient_id, call.prefetch, source)
+    source = prefetch.source_of(house.settings, call.fhir_server, call.fhir_authorization, house.fetch)
+    gathered = await prefetch.gather(house.settings, call.context.patient_id, call.prefetch, source)
     task = house.task(gathered.bundle, now=now, patient=call.context.patient_id)
-    found = await house.evaluate(work.hooked, task)
+    if call.hook in ORDERS:
+        task = msgspec.structs.replace(task, drafts=await _drafts(call, source), chosen=call.context.selections)
+    found = await house.evaluate(work.ordered if call.hook in ORDERS else work.hooked, task)
     if isinstance(found, work.NotRead):
         status, do = (412, "Ask again.") if gathered.fetched else (422, found.do)
         raise Refusal(status, "invalid", found.where, f"Not evaluated: {found.what}", do)
     return found, gathered.fetched
+
+
+async def _drafts(call: Call, source: prefetch.Source) -> tuple[bytes, ...]:
+    """Return the draft orders, and the Medications that they refer to.
+
+    Raises
+    ------
+    Refusal
+        400: there are none, or one is for somebody else; 412: a drug that is ordered is not known.
+    """
+    where = "/context/draftOrders"
+    try:
+        bundle = _bundle.decode(call.context.draft_orders)
+    except msgspec.MsgspecError:
+        raise Refusal(400, "value", where, "it is no Bundle of draft orders.", "Send a Bundle.") from None
+    if bundle.resource_type != "Bundle":
+        raise Refusal(400, "value", where, "it is no Bundle of draft orders.", "Send a Bundle.")
+    drafts = [prefetch.Named(bytes(entry.resource)) for entry in bundle.entry]
+    if len(drafts) > MOST_DRAFTS:
+        raise Refusal(413, "too-long", where, f"it has more than {MOST_DRAFTS} orders.", "Send fewer.")
+    for number, draft in enumerate(drafts):
+        try:
+            whose = _draft.decode(draft.raw).subject.reference
+        except msgspec.MsgspecError:
+            raise Refusal(400, "value", f"{where}/entry/{number}", "it is no order.", "Send a resource.") from None
+        if whose and whose.split("/")[-1] != call.context.patient_id:
+            raise Refusal(400, "value", f"{where}/entry/{number}", "it is for somebody else.", "Send it with them.")
+    return tuple(one.raw for one in (*drafts, *await prefetch.medications(drafts, source)))
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    reference: str = ""
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    subject: _Subject = _Subject()
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    resource: msgspec.Raw
+
+
+class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
+    resource_type: str = ""
+    entry: tuple[_Entry, ...] = ()
+
+
+_draft = msgspec.json.Decoder(_Draft)
+_bundle = msgspec.json.Decoder(_Bundle)
 
 
 def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:

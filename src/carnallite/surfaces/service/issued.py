@@ -95,7 +95,7 @@ def fresh(store: Store, keys: tuple[str, str], facts: Iterable[Fact], now: datet
 
 
 def _was_shown(store: Store, key: str, fact: Fact, since: datetime) -> bool:
-    return all(_was_as_bad(store, key, *mark, since) for mark in fact.marks)
+    return bool(fact.marks) and all(_was_as_bad(store, key, *mark, since) for mark in fact.marks)
 
 
 def _was_as_bad(store: Store, key: str, part: str, worst: int, since: datetime) -> bool:

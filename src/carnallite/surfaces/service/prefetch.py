@@ -153,7 +153,7 @@ async def gather(settings: Settings, patient: str, given: Mapping[str, msgspec.R
 
     await _together(fill, wanted)
     everything = [resource for part in whole.values() for resource in part.resources]
-    drugs = await _drugs(everything, source)
+    drugs = await medications(everything, source)
     return Gathered(bundle([*everything, *drugs]), fetched + len(drugs))
 
 
@@ -217,7 +217,7 @@ def _part(key: str, data: bytes, patient: str, failed: str) -> Part:
     if head.resource_type != "Bundle":
         raise _missing(key, "it is no Bundle")
     resources = tuple(Named(bytes(one.resource), one.full_url) for one in head.entry if one.resource)
-    kinds = [_head.decode(one.raw).resource_type for one in resources]
+    kinds = [_headed(one.raw).resource_type for one in resources]
     if kinds and all(kind == "OperationOutcome" for kind in kinds):
         raise _missing(key, failed)
     following = next((one.url for one in head.link if one.relation == "next"), "")
@@ -240,17 +240,15 @@ async def _fetched(key: str, url: str, patient: str, source: Source) -> Part:
     return _part(key, data, patient, "the FHIR server did not give it")
 
 
-async def _drugs(resources: Sequence[Named], source: Source) -> list[Named]:
+async def medications(resources: Sequence[Named], source: Source) -> list[Named]:
     """Return the Medications that others refer to without naming them; they are needed to know what is taken."""
     there, wanted = set[str](), dict[str, None]()
     for resource in resources:
-        head = _head.decode(resource.raw)
+        head = _headed(resource.raw)
         there |= {f"{head.resource_type}/{head.id}", resource.url}
-        if head.resource_type.startswith("Medication") and b'"medicationReference"' in resource.raw:
-            link = _medicated.decode(resource.raw).medication_reference or {}
-            reference = str(link.get("reference") or "")
-            if reference and not reference.startswith("#") and not link.get("display"):
-                wanted[reference] = None
+        is_drug = head.resource_type.startswith("Medication") and b'"medicationReference"' in resource.raw
+        if is_drug and (reference := _unnamed(resource.raw)):
+            wanted[reference] = None
     names = dict.fromkeys("/".join(one.split("/")[-2:]) for one in wanted if one not in there)
     missing = [name for name in names if name not in there]
     found: dict[str, Named] = {}
@@ -263,6 +261,24 @@ async def _drugs(resources: Sequence[Named], source: Source) -> list[Named]:
 
     await _together(fill, missing)
     return [found[name] for name in missing]
+
+
+def _headed(raw: bytes) -> _Head:
+    """Return type and id of a resource; of what is none, nothing: the reader of records says so."""
+    try:
+        return _head.decode(raw)
+    except msgspec.MsgspecError:
+        return _Head()
+
+
+def _unnamed(raw: bytes) -> str:
+    """Return the reference by which alone a drug is named, or an empty text."""
+    try:
+        link = _medicated.decode(raw).medication_reference or {}
+    except msgspec.MsgspecError:
+        return ""
+    reference = str(link.get("reference") or "")
+    return "" if reference.startswith("#") or link.get("display") else reference
 
 
 async def _medication(url: str, source: Source) -> bytes:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from carnallite import __version__
+from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
-from carnallite.plan import advise
-from carnallite.record import fhir_reading
+from carnallite.plan import advise, review
+from carnallite.record import fhir_reading, read_orders
 from carnallite.surfaces.service import cards
+
+if TYPE_CHECKING:
+    from carnallite.record import Reading
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +30,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         Time of the assessment; otherwise the latest clinical time of the record.
     patient : str
         Its id on the server of the client.
+    drafts : tuple of bytes
+        Draft orders, as FHIR resources.
+    chosen : tuple of str
+        Ids of the drafts that are asked about, such as ``MedicationRequest/1``; empty for all.
     """
 
     bundle: bytes
@@ -36,6 +44,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     limits: str = ""
     local: dict[str, str] = {}
     valid_h: float = 24.0
+    drafts: tuple[bytes, ...] = ()
+    chosen: tuple[str, ...] = ()
 
 
 class NotRead(msgspec.Struct, frozen=True):
@@ -60,9 +70,50 @@ def warm() -> None:
 def hooked(task: Task) -> cards.Found | NotRead:
     """Return what cards say of one patient."""
     try:
-        reading = fhir_reading(task.bundle, now=task.now, local=task.local)
-        limits = Path(task.limits) if task.limits else None
-        advice = advise(reading, version=__version__, depth=task.depth, limits=limits)
+        reading = _reading(task)
+        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
     return cards.found(advice, reading.timeline, task.patient, units=task.units, valid_h=task.valid_h)
+
+
+def ordered(task: Task) -> cards.Found | NotRead:
+    """Return what cards say of draft orders for one patient."""
+    try:
+        reading = _reading(task)
+        timeline = reading.timeline
+        orders = read_orders(task.drafts, index=timeline.index, patient=timeline.patient)
+        found = review(reading, orders, limits=_limits(task))
+        known = assess(reading, version=__version__, depth="findings")
+    except RecordRefused as error:
+        return NotRead(error.where, error.what, error.do)
+    chosen = _chosen(task)
+    return cards.ordered(known, [one for one in found if one.order in chosen], valid_h=task.valid_h)
+
+
+def _chosen(task: Task) -> set[str]:
+    """Return the places of the orders that are asked about, as the review counts them."""
+    heads = [_head.decode(one) for one in task.drafts]
+    ids = [f"MedicationRequest/{one.id}" for one in heads if one.resource_type == "MedicationRequest" and one.is_order]
+    return {f"MedicationRequest {number}" for number, id in enumerate(ids, 1) if not task.chosen or id in task.chosen}
+
+
+class _Head(msgspec.Struct, frozen=True, rename="camel"):
+    resource_type: str = ""
+    id: str = ""
+    do_not_perform: bool = False
+
+    @property
+    def is_order(self) -> bool:
+        return not self.do_not_perform
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def _reading(task: Task) -> Reading:
+    return fhir_reading(task.bundle, now=task.now, local=task.local)
+
+
+def _limits(task: Task) -> Path | None:
+    return Path(task.limits) if task.limits else None
