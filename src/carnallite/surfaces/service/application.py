@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from carnallite.errors import StoreFailed
-from carnallite.surfaces.service import feedback, hooks, metrics, probes
+from carnallite.surfaces.service import feedback, hooks, metrics, operations, probes
 from carnallite.surfaces.service.house import House
 from carnallite.surfaces.service.logs import Log
 from carnallite.surfaces.service.refusal import FHIR_JSON, Refusal, encoded
@@ -77,6 +77,8 @@ def application(
         _route(house, "/cds-services", "GET", _discovery),
         _route(house, "/cds-services/{id}", "POST", _hook, guarded=True),
         _route(house, "/cds-services/{id}/feedback", "POST", _feedback, guarded=True),
+        _route(house, "/$assess", "POST", _assess, guarded=True),
+        _route(house, "/$forecast", "POST", _forecast, guarded=True),
         _route(house, "/feedback", "GET", _feedback_summary, guarded=True),
         _route(house, "/cards/{card}", "GET", _card),
         _route(house, "/healthz", "GET", _alive),
@@ -174,6 +176,16 @@ async def _hook(request: Request, house: House) -> Response:
 async def _feedback(request: Request, house: House) -> Response:
     await hooks.fed_back(request, house)
     return Response(status_code=200)
+
+
+async def _assess(request: Request, house: House) -> Response:
+    content, kind = await operations.answered(request, house, house.settings.depth)
+    return Response(content, media_type=kind)
+
+
+async def _forecast(request: Request, house: House) -> Response:
+    content, kind = await operations.answered(request, house, "fit")
+    return Response(content, media_type=kind)
 
 
 async def _feedback_summary(request: Request, house: House) -> Response:

@@ -245,10 +245,10 @@ def _suggestions(advice: Advice, patient: str) -> Iterator[Drafts]:
     for letter, plan in lettered(advice)[:2]:
         if plan.possible:
             first = [test for step in plan.steps for test in step.ask_first]
-            actions = (*drafts.tests(first, patient), *drafts.doses(plan, patient))
+            actions = (*drafts.tests(first, patient, advice.index), *drafts.doses(plan, patient, advice.index))
             if actions:
                 yield Drafts(label=f"Draft plan {letter} for review: {plan.name}", actions=actions)
-    asked = drafts.tests([one.id for one in advice.next_tests[:_TESTS]], patient)
+    asked = drafts.tests([one.id for one in advice.next_tests[:_TESTS]], patient, advice.index)
     if asked:
         yield Drafts(label="Draft the tests that would tell most", actions=tuple(asked))
 

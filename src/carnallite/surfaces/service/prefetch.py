@@ -34,7 +34,7 @@ KEYS = {
     "MedicationDispense": "dispensed", "AllergyIntolerance": "allergies", "FamilyMemberHistory": "family",
 }  # fmt: skip
 WITHIN = frozenset({"Medication", "Specimen"})  # are referred to by others and come with them, or are fetched
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 def templates(settings: Settings) -> dict[str, str]:
@@ -255,7 +255,7 @@ async def medications(resources: Sequence[Named], source: Source) -> list[Named]
 
     async def fill(name: str) -> None:
         kind, _, id = name.partition("/")
-        if kind != "Medication" or not _ID.fullmatch(id):
+        if kind != "Medication" or not ID.fullmatch(id):
             raise _missing("orders", "a drug is named by what is no Medication")
         found[name] = Named(await _medication(f"{source.server}/{name}", source))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +12,8 @@ from carnallite import __version__
 from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
 from carnallite.plan import advise, review
-from carnallite.record import fhir_reading, read_orders
+from carnallite.record import Issue, fhir_reading, read_orders
+from carnallite.surfaces.resources import bundle
 from carnallite.surfaces.service import cards
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     valid_h: float = 24.0
     drafts: tuple[bytes, ...] = ()
     chosen: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer as it goes out, and the digest of the record that it is about."""
+
+    body: bytes
+    record: str
 
 
 class NotRead(msgspec.Struct, frozen=True):
@@ -89,6 +97,51 @@ def ordered(task: Task) -> cards.Found | NotRead:
         return NotRead(error.where, error.what, error.do)
     chosen = _chosen(task)
     return cards.ordered(known, [one for one in found if one.order in chosen], valid_h=task.valid_h)
+
+
+def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
+    """Return the whole answer for one patient: `carnallite.assessment/1`, or FHIR resources."""
+    try:
+        reading = _reading(task)
+        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+    except RecordRefused as error:
+        return NotRead(error.where, error.what, error.do)
+    if demonstration:
+        advice = msgspec.structs.replace(advice, issues=(*advice.issues, DEMONSTRATION))
+    if form == "assessment":
+        return Answer(msgspec.json.encode(advice), advice.provenance.record)
+    told = bundle(advice, _subject(task), recorded=datetime.now(UTC))
+    if demonstration:
+        told["meta"] = {"security": [TEST]}
+    return Answer(msgspec.json.encode(told), advice.provenance.record)
+
+
+def _subject(task: Task) -> str:
+    """Return the reference to the patient of a record: as it was asked, or as the record names them."""
+    if task.patient:
+        return f"Patient/{task.patient}"
+    for entry in _bundle.decode(task.bundle).entry:
+        raw = bytes(entry.resource)
+        if b'"Patient"' in raw and (head := _head.decode(raw)).resource_type == "Patient":
+            return f"Patient/{head.id}" if head.id else entry.full_url or _NOBODY
+    return _NOBODY
+
+
+_NOBODY = "urn:carnallite:patient"  # of a record that does not name its patient
+
+
+class _Entry(msgspec.Struct, frozen=True, rename="camel"):
+    resource: msgspec.Raw = msgspec.Raw(b"")
+    full_url: str = ""
+
+
+class _Bundle(msgspec.Struct, frozen=True):
+    entry: tuple[_Entry, ...] = ()
+
+
+_bundle = msgspec.json.Decoder(_Bundle)
+DEMONSTRATION = Issue("demonstration", "service", "This is a demonstration, not for care.", "Set `intended_use`.")
+TEST = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST", "display": "test health data"}
 
 
 def _chosen(task: Task) -> set[str]:

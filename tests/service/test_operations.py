@@ -1,0 +1,124 @@
+"""`$assess` and `$forecast`: the same answer as the command line, as FHIR or as our own JSON, and nothing simulated."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from carnallite.assessment import Assessment
+from carnallite.physiology import engine
+from carnallite.plan import Advice, advise
+from carnallite.record import read_record
+from hooked import CASES, RECORD, Client, resources
+from service.test_hooks import ASKING, FIRST, Server, outcome
+
+JSON = {"accept": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with Client(replace(RECORD, intended_use="the tests")) as one:
+        yield one
+
+
+def posted(client: Client, path: str, data: bytes, **headers: str) -> Any:
+    return client.post(path, content=data, headers={"content-type": "application/fhir+json", **headers})
+
+
+def parameters(*given: dict[str, Any]) -> bytes:
+    return json.dumps({"resourceType": "Parameters", "parameter": list(given)}).encode()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem[:3])
+def test_the_service_says_what_the_command_line_says(client: Client, case: Path) -> None:
+    """States, safety findings and the unfitted posterior of every published case, from one library."""
+    answer = posted(client, "/$assess", case.read_bytes(), **JSON)
+    assert answer.status_code == 200
+    told = msgspec.json.decode(answer.content, type=Assessment)
+    own = advise(read_record(case), version=told.provenance.version, depth="library")
+    for field in ("states", "emergencies", "unsafe", "samples", "causes", "joint", "factors", "next_tests", "missing"):
+        assert getattr(told, field) == getattr(own, field), field
+    assert told.provenance == own.provenance
+    assert json.loads(answer.content) == json.loads(msgspec.json.encode(own))
+
+
+def test_the_command_line_itself_prints_the_same(client: Client) -> None:
+    command = [sys.executable, "-m", "carnallite", "assess", str(CASES[1]), "--json", "--depth", "library"]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    assert json.loads(posted(client, "/$assess", CASES[1].read_bytes(), **JSON).content) == json.loads(printed)
+
+
+def types(bundle: dict[str, Any]) -> set[str]:
+    return {entry["resource"]["resourceType"] for entry in bundle["entry"]}
+
+
+def test_an_answer_is_a_bundle_without_observations(client: Client) -> None:
+    answer = posted(client, "/$assess", CASES[0].read_bytes())
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+    told = answer.json()
+    assert {"RiskAssessment", "DetectedIssue", "GuidanceResponse", "Provenance", "Device"} <= types(told)
+    assert "Observation" not in types(told)
+    assert b'"Observation"' not in answer.content.replace(b'"type":"Observation"', b"")  # what is asked for may be one
+    assert "meta" not in told
+
+
+@pytest.mark.skipif(engine.kernel() is None, reason="no compiled kernel")
+def test_a_forecast_rests_on_a_fit(client: Client) -> None:
+    answer = posted(client, "/$forecast", CASES[0].read_bytes(), **JSON)
+    told = msgspec.json.decode(answer.content, type=Advice)
+    assert told.fit is not None or told.forecast is not None
+    assert told.forecast is not None
+
+
+def test_parameters_name_record_time_and_depth(client: Client) -> None:
+    record = {"name": "record", "resource": json.loads(CASES[0].read_bytes())}
+    now = {"name": "now", "valueDateTime": "2020-06-02T00:00:00Z"}
+    depth = {"name": "depth", "valueCode": "findings"}
+    told = posted(client, "/$assess", parameters(record, now, depth), **JSON).json()
+    assert told["index"] == "2020-06-02T00:00:00Z"
+    assert told["provenance"]["library"] is None
+
+
+def test_a_patient_of_a_server_is_assessed() -> None:
+    server = Server(FIRST)
+    with Client(ASKING, fetch=server) as client:
+        patient = {"name": "patient", "valueReference": {"reference": "Patient/p-001"}}
+        answer = posted(client, "/$assess", parameters(patient))
+        other = posted(client, "/$assess", parameters(patient, {"name": "server", "valueUrl": "https://evil.example"}))
+        assert [action for action, *_ in client.store.audited] == ["operation"]
+    assert answer.status_code == 200
+    assert '"Patient/p-001"' in answer.text
+    assert other.status_code == 412
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (b'{"resourceType":"Patient"}', 400), (b"[]", 400), (b"{}", 400), (parameters(), 400),
+        (parameters({"name": "patient", "valueString": "../1"}), 400), (parameters({"name": "other"}), 400),
+        (parameters({"name": "patient", "valueString": "1"}), 412), (parameters({"name": "record"}), 400),
+        (parameters({"name": "depth", "valueCode": "deep"}), 400), (b'{"resourceType":"Bundle"}', 422),
+        (parameters({"name": "now", "valueDateTime": "2020-06-02T00:00:00"}), 400), (b"", 400),
+        (parameters({"name": "patient", "valueString": "1"}, {"name": "patient", "valueString": "2"}), 400),
+        (json.dumps({"resourceType": "Bundle", "entry": [{"resource": 5}]}).encode(), 422),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_refused_in_words(client: Client, given: bytes, status: int) -> None:
+    answer = posted(client, "/$assess", given)
+    assert answer.status_code == status
+    outcome(answer)
+
+
+def test_other_forms_are_refused(client: Client) -> None:
+    data = json.dumps({"resourceType": "Bundle", "entry": [{"resource": one} for one in resources(CASES[0])]}).encode()
+    assert posted(client, "/$assess", data, accept="text/html").status_code == 406
+    assert client.post("/$assess", content=data, headers={"content-type": "text/plain"}).status_code == 415
+    assert client.get("/$assess").status_code == 405
