@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from carnallite.errors import StoreFailed
-from carnallite.surfaces.service import feedback, hooks, metrics, operations, probes
+from carnallite.surfaces.service import feedback, hooks, metrics, openapi, operations, probes
 from carnallite.surfaces.service.house import House
 from carnallite.surfaces.service.logs import Log
 from carnallite.surfaces.service.refusal import FHIR_JSON, Refusal, encoded
@@ -85,6 +85,7 @@ def application(
         _route(house, "/readyz", "GET", _ready),
         _route(house, "/version", "GET", _version),
         _route(house, "/metrics", "GET", _metrics),
+        _route(house, "/openapi.json", "GET", _openapi),
     ]
     cors = Middleware(
         CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST"],
@@ -217,6 +218,11 @@ async def _version(request: Request, house: House) -> Response:
     del request
     told = probes.version() | {"cds_hooks": hooks.VERSION}
     return json(told | {"demonstration": house.settings.is_demonstration})
+
+
+async def _openapi(request: Request, house: House) -> Response:
+    del request
+    return json(openapi.document(house.settings))
 
 
 async def _metrics(request: Request, house: House) -> Response:

@@ -56,6 +56,7 @@ class House:
 
     def open(self) -> None:
         """Start the workers: for cards and answers, a small lane for emergencies, and one for fits."""
+        work.warm()  # also builds a library where there is none, once
         processes = self.settings.workers != 0
         count = self.settings.workers or cores()
         deadline, fit = self.settings.deadline_s, self.settings.fit_deadline_s

@@ -33,7 +33,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One parameter of an operation."""
 
     name: Literal["record", "patient", "server", "now", "depth"]
-    resource: msgspec.Raw = msgspec.Raw(b"")
+    resource: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     value_string: str | None = None
     value_code: str | None = None
     value_id: str | None = None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from carnallite.errors import ExtraMissing
-from carnallite.surfaces.service import feedback, settings
 
 if TYPE_CHECKING:
     import argparse
@@ -20,19 +19,32 @@ if TYPE_CHECKING:
     from carnallite.surfaces.service.store import Store
 
 OK = 0
-GRACE_S = 8  # [s] in which calls that have begun are answered after SIGTERM
 
 
 def command(options: argparse.Namespace) -> int:
-    """Serve, or print what clinicians did with cards, and return the exit code."""
+    """Serve, or print what clinicians did with cards, and return the exit code.
+
+    Raises
+    ------
+    ExtraMissing
+        A package of the extra `service` is not installed.
+    """
+    try:
+        from carnallite.surfaces.service import settings  # noqa: PLC0415
+        from carnallite.surfaces.service.application import application  # noqa: F401, PLC0415
+    except ImportError as error:
+        what = f"'{error.name}' is not installed."
+        raise ExtraMissing("carnallite serve", what, "pip install 'carnallite[service]'") from None
     chosen = settings.read(options.config, {"host": options.host, "port": options.port})
     store = opened(chosen)
     try:
         if options.feedback_summary:
+            from carnallite.surfaces.service import feedback  # noqa: PLC0415
+
             told = feedback.summary(row for _, row in store.feedbacks())
             sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
         else:
-            _serve(built(chosen, store), chosen)
+            _listen(chosen, store)
     finally:
         store.close()
     return OK
@@ -46,27 +58,31 @@ def opened(chosen: Settings) -> Store:
 
 
 def built(chosen: Settings, store: Store) -> Starlette:
-    """Return the service of some settings."""
-    try:
-        from carnallite.surfaces.service.application import application  # noqa: PLC0415
-    except ImportError as error:
-        what = f"'{error.name}' is not installed."
-        raise ExtraMissing("carnallite serve", what, "pip install 'carnallite[service]'") from None
+    """Return the service of some settings: who may call is known by tokens, who is asked stands in a list."""
+    from carnallite.surfaces.service.application import application  # noqa: PLC0415
+    from carnallite.surfaces.service.outward import Outward  # noqa: PLC0415
     from carnallite.surfaces.service.tokens import Tokens  # noqa: PLC0415
 
-    tokens = Tokens(chosen.clients, store.remember) if chosen.clients else None
-    return application(chosen, store, tokens=tokens)
+    keys = [url for client in chosen.clients for url in client.jku]
+    outward = Outward(
+        [*chosen.fhir_servers, *keys], networks=chosen.networks, loopback=chosen.loopback, authority=chosen.authority
+    )
+    tokens = Tokens(chosen.clients, store.remember, outward.keys) if chosen.clients else None
+    return application(chosen, store, tokens=tokens, fetch=outward.get if chosen.fhir_servers else None)
 
 
-def _serve(app: Starlette, chosen: Settings) -> None:
-    import uvicorn  # noqa: PLC0415
+def _listen(chosen: Settings, store: Store) -> None:
+    app = built(chosen, store)
+    from carnallite.surfaces.service.listen import Listening, serve  # noqa: PLC0415
 
     sys.stderr.write(_welcome(chosen))
-    uvicorn.run(
-        app, host=chosen.host, port=chosen.port, access_log=False, log_level="warning", server_header=False,
-        date_header=False, timeout_graceful_shutdown=GRACE_S, ssl_certfile=chosen.tls_certificate or None,
-        ssl_keyfile=chosen.tls_key or None,
+    sys.stderr.flush()
+    where = Listening(
+        host=chosen.host, port=chosen.port, certificate=chosen.tls_certificate, key=chosen.tls_key,
+        client_authority=chosen.tls_client_authority, client_needed=bool(chosen.tls_client_authority),
+        limits=chosen.connections,
     )  # fmt: skip
+    serve(lambda: app, where)
 
 
 def _welcome(chosen: Settings) -> str:

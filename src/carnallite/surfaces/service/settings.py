@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from carnallite import datafile
 from carnallite.errors import SettingError, did_you_mean
+from carnallite.surfaces.service.door import Limits
 from carnallite.surfaces.service.tokens import Client
 
 if TYPE_CHECKING:
@@ -89,6 +90,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fhir_servers: Annotated[
         tuple[str, ...], Meta(description="FHIR servers that may be asked; no other address ever is.")
     ] = ()
+    networks: Annotated[
+        tuple[str, ...], Meta(description="Networks of the house in which they may lie, such as 10.20.0.0/16.")
+    ] = ()
+    loopback: Annotated[bool, Meta(description="Whether they may lie on this machine, and without TLS there.")] = False
+    authority: Annotated[str, Meta(description="File with certificates of the house's own authority, PEM.")] = ""
+    tls_client_authority: Annotated[
+        str, Meta(description="File with the authority of client certificates, PEM; given, a client needs one.")
+    ] = ""
+    connections: Annotated[
+        Limits, Meta(description="Deadlines and caps at the socket: a table, see `[connections]` below.")
+    ] = Limits()
 
     @property
     def base(self) -> str:
@@ -137,7 +149,7 @@ def _environment() -> dict[str, Any]:
             continue
         if name == "store_file":
             found["store"] = _from_file(key, text)
-        elif name not in known or name == "clients":
+        elif name not in known or name in _TABLES:
             raise SettingError(key, "there is no such setting.", did_you_mean(name, known))
         else:
             is_list = isinstance(getattr(Settings(), name), tuple)
@@ -145,6 +157,7 @@ def _environment() -> dict[str, Any]:
     return found
 
 
+_TABLES = frozenset({"clients", "connections"})  # of the file alone
 _OTHERS = frozenset({"data", "config", "cache"})  # of the environment, and read elsewhere
 
 

@@ -126,7 +126,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     user_id: Annotated[str, Meta(examples=["Practitioner/example"], pattern=r"^[A-Za-z]+/[A-Za-z0-9.-]{1,64}$")]
     patient_id: Annotated[str, Meta(examples=["1288992"], pattern=r"^[A-Za-z0-9.-]{1,64}$")]
     encounter_id: str | None = None
-    draft_orders: msgspec.Raw = msgspec.Raw(b"")
+    draft_orders: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     selections: tuple[str, ...] = ()
 
 
