@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Phase = Literal["hands", "header", "idle", "body", "work", "reading"]
-_RANK: dict[Phase, int] = {"hands": 0, "header": 0, "idle": 1, "body": 2, "reading": 3}  # who gives way first
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RESERVED = 96  # file descriptors for everything that is no connection: files, database, calls to other servers
 SWEEP = 0.25  # [s] between two looks at all connections
@@ -45,7 +44,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     header_bytes: int = 16_384
     connections: int = 1000  # in all; fewer where the process may open fewer files
     of_one_client: int = 250  # from one address; behind a proxy set it to `connections`
-    waiting: int = 128  # that the kernel keeps until we take them
+    unsent_bytes: int = 64_000_000  # of all answers that clients have not read yet
+    waiting: int = 1024  # that the kernel keeps until we take them
 
 
 class Line:
@@ -66,11 +66,16 @@ class Line:
             self.phase, self._cycle, self.since = phase, cycle, time.monotonic()
         return phase
 
+    @property
+    def unsent(self) -> int:
+        """Return how many bytes wait for a client who does not read them."""
+        return self.protocol.transport.get_write_buffer_size() if self.protocol else 0
+
     def _now(self) -> Phase:
         protocol = self.protocol
         if protocol is None:
             return "hands"
-        if protocol.transport.get_write_buffer_size() or protocol.transport.is_closing():
+        if self.unsent or protocol.transport.is_closing():
             return "reading"
         cycle, theirs = protocol.cycle, protocol.conn.their_state
         if theirs is h11.SEND_BODY:
@@ -105,6 +110,12 @@ class Guarded(H11Protocol):
         """End."""
         self.door.lines.discard(self.line)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for a client who does not read."""
+        super().pause_writing()
+        self.line.look()
+        self.door.relieve()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a body that goes on after it was answered is heard for a while only."""
@@ -184,11 +195,14 @@ class Door:
         return len(self.lines) < self._most or self._give_way(self.lines)
 
     def _give_way(self, lines: Iterable[Line]) -> bool:
-        waiting = sorted((_RANK[line.phase], line.since, id(line), line) for line in lines if line.look() != "work")
-        for *_, line in waiting[: 1 + len(waiting) // 16]:  # several at once: a flood is paid for once
-            self.lines.discard(line)
-            line.drop()
+        waiting = sorted((line for line in lines if line.look() != "work"), key=lambda line: line.since)
+        for line in waiting[: 1 + len(waiting) // 16]:  # several at once: a flood is paid for once
+            self._end(line)
         return bool(waiting)
+
+    def _end(self, line: Line) -> None:
+        self.lines.discard(line)
+        line.drop()
 
     def _refuse(self, sock: socket.socket) -> None:
         with suppress(OSError):
@@ -203,7 +217,15 @@ class Door:
             for line in list(self.lines):
                 phase = line.look()
                 if phase != "work" and now - line.since > self._until[phase]:
-                    line.drop()
+                    self._end(line)
+
+    def relieve(self) -> None:
+        """End who reads slowest, where all that was not read together is too much to hold."""
+        unsent = 0
+        for line in sorted(self.lines, key=lambda line: -line.since):  # who has read for longest is the last
+            unsent += line.unsent
+            if line.unsent and unsent > self._limits.unsent_bytes:
+                self._end(line)
 
 
 def _client(address: Any) -> str:

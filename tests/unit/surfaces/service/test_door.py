@@ -56,8 +56,9 @@ def serving(*limits: str, **more: Any) -> Iterator[Serving]:
     here = Serving(*limits, **more)
     try:
         for _ in range(200):
-            with suppress(OSError):
-                here.line().close()
+            with suppress(OSError), here.line() as line:
+                line.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                line.recv(99)
                 break
             time.sleep(0.05)
         yield here
@@ -126,7 +127,29 @@ def test_who_does_not_read_is_ended(quick: Serving) -> None:
                 taken += len(part)
                 time.sleep(0.02)
         assert time.monotonic() - began < 10
-        assert taken < 29_000_000
+        assert taken < 3_900_000
+
+
+def test_what_nobody_reads_is_bounded_in_all() -> None:
+    with serving("unsent_bytes=9000000") as here:
+        lines = [here.line() for _ in range(12)]
+        for line in lines:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            line.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.5)
+        assert here.ask() == (200, b"0")
+        whole = [len(taken(line)) > 4_000_000 for line in lines]
+        assert 1 <= sum(whole) <= 4, "those who came last"
+        assert whole[-1]
+
+
+def taken(line: socket.socket) -> bytes:
+    line.settimeout(0.5)
+    found = b""
+    with suppress(OSError), line:
+        while part := line.recv(1 << 20):
+            found += part
+    return found
 
 
 def test_our_own_work_has_no_deadline_here(quick: Serving) -> None:
