@@ -21,7 +21,7 @@ from carnallite.assessment import (
     treatments_of,
 )
 from carnallite.errors import PlanError
-from carnallite.knowledge import knowledge
+from carnallite.knowledge import Ceiling, knowledge
 from carnallite.physiology.scenario import Dose
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carnallite.assessment import Alert
-    from carnallite.knowledge import Ceiling, Contraindication, Safety
+    from carnallite.knowledge import Contraindication, Safety
     from carnallite.plan.amounts import Given
     from carnallite.plan.safety import Line
     from carnallite.record import Exposure, Order, Reading, Timeline
@@ -60,6 +60,12 @@ class OrderFinding(Value, frozen=True):
         A hard line that is known to hold; whatever else should be looked at before signing; what is only told.
     id : str
         Of the line or rule.
+    drug : str
+        Which of its drugs it is about; empty where it is about the order with what else is taken.
+    measure : str
+        What of it is limited: dose, rate, day, two_days, before_level or concentration.
+    ordered : str
+        What the order comes to, in the measure that `limit` limits.
     together : bool
         It holds only together with what the record lists as given now.
     unknown : bool
@@ -73,6 +79,9 @@ class OrderFinding(Value, frozen=True):
     summary: str
     do: str = ""
     why: tuple[str, ...] = ()
+    drug: str = ""
+    measure: str = ""
+    ordered: str = ""
     limit: str = ""
     source: str = ""
     status: str = ""
@@ -124,8 +133,12 @@ def review(reading: Reading, orders: Sequence[Order], *, limits: Path | None = N
             elif part is not None:
                 found += _judged(order, part, alone, together)
         found += _ruled(order, reading)
-    unique = {(one.order, one.kind, one.id): one for one in reversed(found)}
-    return tuple(sorted(unique.values(), key=lambda one: (_ORDER.index(one.severity), one.unknown, one.order, one.id)))
+    found.sort(key=lambda one: (_ORDER.index(one.severity), one.unknown, one.order, one.id))
+    told_of: dict[tuple[str, ...], OrderFinding] = {}
+    for one in found:  # of several limits of one measure the gravest is told
+        key = (one.order, one.drug, one.measure) if one.measure else (one.order, one.kind, one.id)
+        told_of.setdefault(key, one)
+    return tuple(told_of.values())
 
 
 # against the table ---------------------------------------------------------------------------------------------------
@@ -194,7 +207,8 @@ def _judged(order: Order, part: _Part, alone: Guard, together: Guard) -> Iterato
         if only_asks(line.limit) and line.unknown[0]:
             asked.update(dict.fromkeys(line.limit.ask))
             continue
-        yield _of_line(order, line, spared=bool(verdict.spared[0]), together=line.limit.id not in own)
+        ordered = _ordered(part, line, together)
+        yield _of_line(order, part, line, ordered, spared=bool(verdict.spared[0]), together=line.limit.id not in own)
     if asked:
         yield _asked(order, part, tuple(asked))
     yield from _not_measured(order, part, not_measured, alone.table)
@@ -239,21 +253,30 @@ def _asked(order: Order, part: _Part, ask: tuple[str, ...]) -> OrderFinding:
     )  # fmt: skip
 
 
-def _of_line(order: Order, line: Line, *, spared: bool, together: bool) -> OrderFinding:
-    limit, said = line.limit, told(line, 0)
-    if line.thing == EVERYTHING:
-        kind: Kind = "outside"
-        severity: Severity = "info"
-    else:
-        kind = "limit" if said.limit else "contraindication"
-        severity = "info" if limit.grade == "caution" or spared else "warning"
-        if limit.grade == "hard" and not said.unknown and not spared:
-            severity = "critical"
-    summary = f"Not known, so it counts as if it held: {limit.because}" if said.unknown else limit.because
+def _of_line(order: Order, part: _Part, line: Line, ordered: str, *, spared: bool, together: bool) -> OrderFinding:
+    limit, said, name = line.limit, told(line, 0), _name(part.exposure)
+    kind: Kind = "outside" if line.thing == EVERYTHING else "limit" if said.limit else "contraindication"
+    severity: Severity = "info" if limit.grade == "caution" or spared or kind == "outside" else "warning"
+    if limit.grade == "hard" and not said.unknown and not spared and kind != "outside":
+        severity = "critical"
+    now = " with what is given now" if together else ""
+    summary = f"{name}: {ordered} ordered{now}, {said.limit}" if ordered else f"{name}: {limit.because}"
+    unknown = ("Not known, so it counts as if it held.",) if said.unknown else ()
     return OrderFinding(
-        order=order.where, kind=kind, severity=severity, id=limit.id, summary=summary, limit=said.limit,
-        source=limit.source, status=limit.status, ask=said.ask, together=together, unknown=said.unknown,
+        order=order.where, kind=kind, severity=severity, id=limit.id, summary=summary, drug=name, ordered=ordered,
+        measure=limit.what if isinstance(limit, Ceiling) else "",
+        why=((limit.because,) if ordered else ()) + unknown, limit=said.limit, source=limit.source,
+        status=limit.status, ask=said.ask, together=together, unknown=said.unknown,
     )  # fmt: skip
+
+
+def _ordered(part: _Part, line: Line, guard: Guard) -> str:
+    """Return what an order comes to with what is given beside it, in the measure of a ceiling."""
+    limit = line.limit
+    if not isinstance(limit, Ceiling):
+        return ""
+    size = float(guard.measured(line.thing, limit, part.dose)[0])
+    return f"{size:.3g} {limit.unit}"
 
 
 # against rules and allergies -----------------------------------------------------------------------------------------

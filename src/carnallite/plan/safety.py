@@ -123,6 +123,10 @@ class Guard:
         """Return all patients."""
         return np.ones(self.columns.size, bool)
 
+    def measured(self, thing: str, ceiling: Ceiling, dose: Given) -> Numbers:
+        """Return what a dose comes to with those before it, in the measure of a ceiling, for everybody."""
+        return self._before(thing, ceiling, dose) + dose.measure(thing, ceiling)
+
     def _before(self, thing: str, ceiling: Ceiling, dose: Given) -> Numbers:
         """Return what earlier doses come to: rates of what runs at the same time, all of what adds up."""
         total = np.zeros(self.columns.size)
@@ -168,10 +172,9 @@ class Guard:
 
     def _ceilings(self, thing: str, dose: Given) -> Iterator[Line]:
         for ceiling in self.table[thing].ceilings:
-            size = dose.measure(thing, ceiling)
-            if not size:
+            if not dose.measure(thing, ceiling):
                 continue
-            over = self._before(thing, ceiling, dose) + size > ceiling.at_most * (1 + ROUNDING)
+            over = self.measured(thing, ceiling, dose) > ceiling.at_most * (1 + ROUNDING)
             when = self._truth(ceiling.when, empty=PRESENT)
             unless = self._truth(ceiling.unless, empty=ABSENT)
             applies = (when != ABSENT) & (unless != PRESENT)

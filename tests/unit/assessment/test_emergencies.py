@@ -40,6 +40,7 @@ HOLDS = {
         "ventricular_tachycardia; serum_magnesium 0.69", "ventricular_fibrillation; serum_magnesium 0.69",
         "ventricular_tachycardia @-7; serum_magnesium 0.69", "qtc_interval 500; serum_magnesium 0.69",
         "long_qt @-900; serum_magnesium 0.69", "torsades past @-30; serum_magnesium 0.69",
+        "long_qt @-7; serum_magnesium -", "long_qt; serum_potassium -",
         "ventricular_tachycardia; serum_potassium 3.4", "ventricular_tachycardia; serum_calcium 2.1",
         "ventricular_tachycardia; serum_magnesium -", "ventricular_tachycardia; serum_magnesium 0.85 @-2",
         "ventricular_tachycardia; serum_potassium -", "ventricular_tachycardia; serum_potassium 4.2 @-1",
@@ -121,6 +122,7 @@ SILENT = {
     ),
     "arrhythmia_low_magnesium": (
         "ventricular_tachycardia", "ventricular_fibrillation", "qtc_interval 520", "long_qt", "torsades past @-30",
+        "long_qt @-7.01; serum_magnesium -", "long_qt @-900; serum_potassium -", "torsades past @-30; serum_magnesium -",
         "serum_magnesium 0.69; serum_potassium 3.4", "serum_magnesium -; serum_potassium -",
         "qtc_interval 499; serum_magnesium 0.69", "ventricular_tachycardia @-7.01; serum_magnesium 0.69",
         "ventricular_fibrillation @-7.01; serum_magnesium 0.69", "torsades @-30; serum_magnesium 0.69",

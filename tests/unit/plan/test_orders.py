@@ -108,7 +108,7 @@ def test_a_medication_beside_the_order_is_looked_up() -> None:
          draft("magnesium sulfate", "8 mmol IV over 4 h"), "magnesium_anuria", "critical"),
         ((BAD_KIDNEY, HEART, PRESSURE, magnesium(0.5)),
          draft("magnesium sulfate", "20 mmol IV over 3 h"), "magnesium_rate_kidney", "warning"),
-        ((*WELL, potassium(3.0)), draft("potassium chloride", "20 mmol IV push"), "potassium_rate_usual", "critical"),
+        ((*WELL, potassium(3.0)), draft("potassium chloride", "20 mmol IV push"), "potassium_rate_label", "critical"),
     ],
 )  # fmt: skip
 def test_a_dose_beyond_the_table_is_told(record: Any, sign: Any, id: str, severity: str) -> None:
