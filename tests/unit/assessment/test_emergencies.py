@@ -122,7 +122,8 @@ SILENT = {
     ),
     "arrhythmia_low_magnesium": (
         "ventricular_tachycardia", "ventricular_fibrillation", "qtc_interval 520", "long_qt", "torsades past @-30",
-        "long_qt @-7.01; serum_magnesium -", "long_qt @-900; serum_potassium -", "torsades past @-30; serum_magnesium -",
+        "long_qt @-7.01; serum_magnesium -", "long_qt @-900; serum_potassium -",
+        "torsades past @-30; serum_magnesium -",
         "serum_magnesium 0.69; serum_potassium 3.4", "serum_magnesium -; serum_potassium -",
         "qtc_interval 499; serum_magnesium 0.69", "ventricular_tachycardia @-7.01; serum_magnesium 0.69",
         "ventricular_fibrillation @-7.01; serum_magnesium 0.69", "torsades @-30; serum_magnesium 0.69",
