@@ -6,12 +6,12 @@ The logic is Kleene's: absent 0, unknown 1, present 2; *and* is the minimum, *or
 from __future__ import annotations
 
 import ast
-from functools import cache
+from functools import cache, partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carnallite.assessment.events import ABSENT, PRESENT, UNKNOWN
+from carnallite.assessment.events import ABSENT, PRESENT, UNKNOWN, truth
 from carnallite.assessment.everyone import NAMED, NUMBERS, Everyone
 from carnallite.assessment.facts import Facts
 from carnallite.assessment.sources import Timelines
@@ -22,9 +22,9 @@ from carnallite.quantity import analytes, units_agree
 from carnallite.record import membership
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from carnallite.assessment.events import Bounds, Truth
+    from carnallite.assessment.events import Bounds, Truth, Yes
     from carnallite.assessment.sources import Source
     from carnallite.record import Timeline
 
@@ -88,7 +88,7 @@ class People:
 
 
 def evaluate(text: str, columns: Columns) -> Truth:
-    """Return for everybody whether an expression holds.
+    """Return for everybody whether an expression holds; what it shares with other expressions is found once.
 
     Raises
     ------
@@ -97,32 +97,29 @@ def evaluate(text: str, columns: Columns) -> Truth:
     """
     found = columns.memo.get(text)
     if found is None:
-        found = columns.memo[text] = _truth(parse(text), columns)
+        found = columns.memo[text] = _compiled(text)(columns)
     return found
 
 
-def _truth(tree: ast.expr, columns: Columns) -> Truth:
+@cache
+def _compiled(text: str) -> Callable[[Columns], Truth]:
+    """Return what an expression asks, its names and units checked."""
+    tree = parse(text)
     match tree:
-        case ast.BoolOp(op=ast.And(), values=parts):
-            return _least([_truth(part, columns) for part in parts])
-        case ast.BoolOp(op=ast.Or(), values=parts):
-            return PRESENT - _least([PRESENT - _truth(part, columns) for part in parts])
+        case ast.BoolOp(op=op, values=parts):
+            texts = [ast.unparse(part) for part in parts]
+            join = np.minimum if isinstance(op, ast.And) else np.maximum
+            return lambda columns: reduce(join, [evaluate(part, columns) for part in texts])
         case ast.UnaryOp(op=ast.Not(), operand=part):
-            return (PRESENT - _truth(part, columns)).astype(np.int8)
+            denied = ast.unparse(part)
+            return lambda columns: PRESENT - evaluate(denied, columns)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _compared(left, op, right, columns)
+            return _compared(left, op, right)
         case ast.Name(id=name):
-            return finding(name, columns)
+            return partial(finding, name)
         case ast.Call(func=ast.Name(id=function), args=arguments):
-            return _called(function, arguments, columns)
+            return _called(function, arguments)
     raise DataFileError("expression", f"`{ast.unparse(tree)}` is neither true nor false.", "Compare it.")
-
-
-def _least(truths: list[Truth]) -> Truth:
-    answer = truths[0]
-    for truth in truths[1:]:
-        answer = np.minimum(answer, truth)
-    return answer
 
 
 def finding(id: str, columns: Columns) -> Truth:
@@ -169,79 +166,94 @@ def results_in(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _called(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
+def _called(function: str, arguments: list[ast.expr]) -> Callable[[Columns], Truth]:
     if function == "known":
-        low, high = _numbers(arguments[0], columns)
-        return np.where(np.isinf(low) & np.isinf(high), ABSENT, PRESENT).astype(np.int8)
+        number = _number(arguments[0])
+        return lambda columns: truth(~_is_unknown(number(columns)))
     named = tuple(ast.unparse(argument) for argument in arguments)
     if function in _OPEN:
-        return _may_cross(function, arguments, columns)
+        return _may_cross(function, arguments)
     if function in _LEVELS:
-        return _level(function, named[0], columns)
+        return _level(function, named[0])
     _check_call(function, named)
-    return columns.truth(function, *named)
+    return lambda columns: columns.truth(function, *named)
 
 
-def _may_cross(function: str, arguments: list[ast.expr], columns: Columns) -> Truth:
+def _may_cross(function: str, arguments: list[ast.expr]) -> Callable[[Columns], Truth]:
     """Return whether a result that is only bounded may lie beyond a threshold although it is not known to."""
     quantity, limit = arguments
     _check_units(quantity, limit)
-    low, high = _numbers(quantity, columns)
-    edge, _ = _numbers(limit, columns)
-    bounded = ~(np.isinf(low) & np.isinf(high))
-    below, above = columns.numbers("reference", ast.unparse(quantity))
-    if function == "may_exceed":
-        crosses = bounded & (low < edge) & (high >= edge) & (low > above)
-    else:
-        crosses = bounded & (low < edge) & (high >= edge) & (high < below)
-    return np.where(crosses, PRESENT, ABSENT).astype(np.int8)
+    number, threshold, name = _number(quantity), _number(limit), ast.unparse(quantity)
+
+    def crosses(columns: Columns) -> Truth:
+        bounds, (edge, _) = number(columns), threshold(columns)
+        low, high = bounds
+        below, above = columns.numbers("reference", name)
+        beyond = low > above if function == "may_exceed" else high < below
+        return truth(~_is_unknown(bounds) & (low < edge) & (high >= edge) & beyond)
+
+    return crosses
 
 
-def _level(level: str, quantity: str, columns: Columns) -> Truth:
+def _level(level: str, quantity: str) -> Callable[[Columns], Truth]:
     """Return whether the newest result lies below, within or above its interval."""
     if quantity not in analytes():
         raise DataFileError("expression", f"`{quantity}` is no analyte.", did_you_mean(quantity, analytes()))
-    low, high = columns.numbers("value", quantity)
-    below, above = columns.numbers("reference", quantity)
-    unknown = (np.isinf(low) & np.isinf(high)) | (np.isinf(below) & np.isinf(above))
-    is_low = np.where(high < below, PRESENT, np.where(low >= below, ABSENT, UNKNOWN))
-    is_high = np.where(low > above, PRESENT, np.where(high <= above, ABSENT, UNKNOWN))
-    is_low = np.where(unknown, UNKNOWN, is_low)
-    is_high = np.where(unknown, UNKNOWN, is_high)
     if level == "normal":
-        return (PRESENT - np.maximum(is_low, is_high)).astype(np.int8)
-    return (is_low if level == "low" else is_high).astype(np.int8)
+        low, high = f"low({quantity})", f"high({quantity})"
+        return lambda columns: PRESENT - np.maximum(evaluate(low, columns), evaluate(high, columns))
+    end, compare = (0, np.less) if level == "low" else (1, np.greater)
+
+    def beyond(columns: Columns) -> Truth:
+        bounds, usual = columns.numbers("value", quantity), columns.numbers("reference", quantity)
+        found = _either(compare(bounds[1 - end], usual[end]), compare(bounds[end], usual[end]))
+        found[_is_unknown(bounds) | _is_unknown(usual)] = UNKNOWN
+        return found
+
+    return beyond
 
 
-def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, columns: Columns) -> Truth:
+def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> Callable[[Columns], Truth]:
     _check_units(left, right)
-    low, high = _numbers(left, columns)
-    other_low, other_high = _numbers(right, columns)
-    match op:
-        case ast.Lt():
-            yes, no = high < other_low, low >= other_high
-        case ast.LtE():
-            yes, no = high <= other_low, low > other_high
-        case ast.Gt():
-            yes, no = low > other_high, high <= other_low
-        case _:
-            yes, no = low >= other_high, high < other_low
-    unknown = np.isinf(low) & np.isinf(high)
-    return np.where(unknown, UNKNOWN, np.where(yes, PRESENT, np.where(no, ABSENT, UNKNOWN))).astype(np.int8)
+    one, other, compare = _number(left), _number(right), _COMPARISONS[type(op)]
+    end = 0 if isinstance(op, ast.Lt | ast.LtE) else 1
+    is_finite = isinstance(right, ast.Name) and right.id in knowledge().thresholds
+
+    def answer(columns: Columns) -> Truth:
+        bounds, limits = one(columns), other(columns)
+        found = _either(compare(bounds[1 - end], limits[end]), compare(bounds[end], limits[1 - end]))
+        if not is_finite:  # what is unknown lies on neither side of a finite limit
+            found[_is_unknown(bounds)] = UNKNOWN
+        return found
+
+    return answer
 
 
-def _numbers(tree: ast.expr, columns: Columns) -> Bounds:
+_COMPARISONS = {ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal}
+
+
+def _either(surely: Yes, perhaps: Yes) -> Truth:
+    """Return present what is sure, unknown what may be, absent what cannot be."""
+    found: Truth = np.maximum(surely.view(np.int8) << 1, perhaps.view(np.int8))
+    return found
+
+
+def _is_unknown(bounds: Bounds) -> Yes:
+    low, high = bounds
+    unknown: Yes = np.isinf(low) & np.isinf(high)
+    return unknown
+
+
+def _number(tree: ast.expr) -> Callable[[Columns], Bounds]:
     match tree:
-        case ast.Name(id="age"):
-            return columns.numbers("value", "age")
-        case ast.Name(id=name) if name in analytes():
-            return columns.numbers("value", name)
+        case ast.Name(id=name) if name == "age" or name in analytes():
+            return lambda columns: columns.numbers("value", name)
         case ast.Name(id=name) if name in knowledge().thresholds:
-            constant = np.full(columns.size, knowledge().thresholds[name].value)
-            return constant, constant
+            constant = np.array(knowledge().thresholds[name].value)
+            return lambda _: (constant, constant)
         case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name)]) if function in NUMBERS:
             _check_call(function, (name,))
-            return columns.numbers(function, name)
+            return lambda columns: columns.numbers(function, name)
     text = ast.unparse(tree)
     near = did_you_mean(text, [*analytes(), *knowledge().thresholds])
     raise DataFileError("expression", f"`{text}` is no number.", near)

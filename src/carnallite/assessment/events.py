@@ -68,46 +68,44 @@ NOTHING: Whole = np.zeros(0, np.int64)
 
 def events_of(source: Source, kind: str) -> Events:
     """Return the facts of one kind."""
-    names, codes, place = source.names(kind)
-    who, time = source.whose(kind)[place], source.moments(kind, "time")[place]
-    order = _order(source, kind, codes, who, time, place)
-    if order is not None:
-        codes, who, time, place = codes[order], who[order], time[order], place[order]
-    return Events(who, time, place, _slices(codes, names))
+    names, codes, places = source.names(kind)
+    if not _is_sorted(codes):
+        order = np.argsort(codes, kind="stable")  # a source has its patients in order
+        codes, places = codes[order], places[order]
+    found = Events(source.whose(kind, places), source.moments(kind, "time", places), places, _slices(codes, names))
+    again = _order(source, kind, codes, found)
+    return found if again is None else found._replace(time=found.time[again], place=places[again])
 
 
-def _order(
-    source: Source, kind: str, codes: NDArray[np.integer], who: Whole, time: Whole, place: Whole
-) -> Whole | None:
-    """Return how facts must be put; None where they stand so already. A source has its patients in order."""
-    order = None if _is_sorted(codes) else np.argsort(codes, kind="stable")
-    if order is not None:
-        codes, who, time = codes[order], who[order], time[order]
-    late = np.flatnonzero((time[1:] <= time[:-1]) & (who[1:] == who[:-1]) & (codes[1:] == codes[:-1]))
-    if not len(late):
-        return order
-    there = place if order is None else place[order]
-    ties = [_tie(source, kind, column, there) for column in _TIES[kind]]
-    tied = time[late + 1] == time[late]
-    wrong = ~tied
-    for tie in ties:
-        before, after = tie[late], tie[late + 1]
-        wrong |= tied & (after < before)
-        tied &= after == before
-    if not wrong.any():
-        return order
-    again = np.lexsort((*reversed(ties), time, who, codes))
-    return again if order is None else order[again]
+def _order(source: Source, kind: str, codes: NDArray[np.integer], events: Events) -> Whole | None:
+    """Return the order of facts in which those of one name and patient go by time; None where they do."""
+    time, is_new = events.time, np.ones(len(codes), bool)
+    is_new[1:] = (events.who[1:] != events.who[:-1]) | (codes[1:] != codes[:-1])
+    late = np.flatnonzero((time[1:] <= time[:-1]) & ~is_new[1:])
+    tied = late[time[late] == time[late + 1]]
+    wrong = [late[time[late + 1] < time[late]]]
+    for column in _TIES[kind]:
+        before, after = (_tie(source, kind, column, events.place[which]) for which in (tied, tied + 1))
+        wrong.append(tied[after < before])
+        tied = tied[after == before]
+    if not any(map(len, wrong)):
+        return None
+    group = np.cumsum(is_new)
+    which = np.flatnonzero(np.isin(group, group[np.concatenate(wrong)]))
+    ties = [_tie(source, kind, column, events.place[which]) for column in _TIES[kind]]
+    order = np.arange(len(codes))
+    order[which] = which[np.lexsort((*reversed(ties), time[which], group[which]))]
+    return order
 
 
 _TIES = {"observation": ("low", "high"), "exposure": ("end", "dose"), "condition": (), "procedure": (), "encounter": ()}
 _OPEN = {"low": -1.0, "high": 1e300, "dose": 0.0}  # as `record` sorts what is not known
 
 
-def _tie(source: Source, kind: str, column: str, place: Whole) -> Numbers | Whole:
+def _tie(source: Source, kind: str, column: str, places: Whole) -> Numbers | Whole:
     if column not in _OPEN:
-        return source.moments(kind, column)[place]
-    return filled(source.numbers(kind, column)[place], _OPEN[column])
+        return source.moments(kind, column, places)
+    return filled(source.numbers(kind, column, places), _OPEN[column])
 
 
 def _is_sorted(codes: NDArray[np.integer]) -> bool:

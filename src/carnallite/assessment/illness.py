@@ -50,11 +50,11 @@ class Illness:
 
     @cached_property
     def _status(self) -> Truth:
-        return self._source.words("condition", "status", _STATUS)[self.events.place]
+        return self._source.words("condition", "status", self.events.place, _STATUS)
 
     @cached_property
     def _known(self) -> Known:
-        onset, over = self.events.time, self._source.moments("condition", "end")[self.events.place]
+        onset, over = self.events.time, self._source.moments("condition", "end", self.events.place)
         status, bits = self._status, np.zeros(len(self.events.who), np.uint16)
         here = status == _PRESENT
         goes_on, since = ~is_dated(over) | (hours(over) <= 0), hours(onset)
@@ -74,7 +74,7 @@ class Illness:
     def _left(self) -> dict[str, Whole]:
         """Return in whom a procedure left a condition: always after an operation, shortly after others."""
         events = events_of(self._source, "procedure")
-        end = self._source.moments("procedure", "end")[events.place]
+        end = self._source.moments("procedure", "end", events.place)
         over = np.where(is_dated(end), end, events.time)
         stays = ~is_dated(events.time) | (hours(over) <= limit("acute_window"))
         known = knowledge().conditions
@@ -153,7 +153,7 @@ class Illness:
     @cached_property
     def _places(self) -> dict[str, Whole]:
         events = events_of(self._source, "encounter")
-        end = self._source.moments("encounter", "end")[events.place]
+        end = self._source.moments("encounter", "end", events.place)
         goes_on = (end == UNDATED) | (end >= 0)
         return {setting: events.who[part][goes_on[part]] for setting, part in events.where.items()}
 

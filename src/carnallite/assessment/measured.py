@@ -59,7 +59,6 @@ class Measured:
     def __init__(self, source: Source) -> None:
         self._source, self._size = source, source.size
         self._latest: dict[tuple[str, bool], Some] = {}
-        self._remarked: dict[str, Yes] = {}
         self._ours: dict[str, Bounds] = {}
 
     @cached_property
@@ -69,16 +68,10 @@ class Measured:
 
     @cached_property
     def _is_final(self) -> Yes:
-        return ~self._has("preliminary")[self.events.place]
-
-    def _has(self, remark: str) -> Yes:
-        found = self._remarked.get(remark)
-        if found is None:
-            found = self._remarked[remark] = self._source.remarks("observation", remark)
-        return found
+        return ~self._source.remarks("observation", self.events.place, "preliminary")
 
     def _number(self, column: str, which: Whole) -> Numbers:
-        return self._source.numbers("observation", column)[self.events.place[which]]
+        return self._source.numbers("observation", column, self.events.place[which])
 
     def low(self, which: Whole) -> Numbers:
         """Return the lower ends of some results."""
@@ -127,7 +120,7 @@ class Measured:
     def is_remarked(self, quantity: str, remark: str) -> Truth:
         """Return whether the newest result carries a remark."""
         one = self.latest(quantity)
-        return self._present(one.who[self._has(remark)[self.events.place[one.which]]])
+        return self._present(one.who[self._source.remarks("observation", self.events.place[one.which], remark)])
 
     def unreadable(self, quantity: str) -> Truth:
         """Return whether a result that may be the newest could not be read."""
@@ -135,9 +128,9 @@ class Measured:
 
     @cached_property
     def _unreadable(self) -> dict[str, Whole]:
-        names, codes, place = self._source.names("unreadable")
-        who = self._source.whose("unreadable")[place]
-        return {name: who[codes == number] for number, name in enumerate(names) if name}
+        names, codes, places = self._source.names("unreadable")
+        who = self._source.whose("unreadable", places)
+        return {names[number]: who[codes == number] for number in np.unique(codes)}
 
     # several ---------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from carnallite.errors import RecordRefused
-from carnallite.record import APART, KINDS, Rows
+from carnallite.record import APART, KINDS, NEVER, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Whole = NDArray[np.int64]
     Small = NDArray[np.int8]
+    Yes = NDArray[np.bool_]
 
-UNDATED = np.iinfo(np.int64).min  # which is what NumPy holds for no time
+UNDATED = NEVER
 SEXES = {"female": 1, "male": 2}
 _DAY = 86_400_000_000  # [us]
 _YEAR_D = 365.25
@@ -56,20 +57,20 @@ class Source(Protocol):
     def names(self, kind: str) -> tuple[Sequence[str], NDArray[np.integer], Whole]:
         """Return names, and for each fact of a kind which of them it is about, and its place."""
 
-    def whose(self, kind: str) -> Whole:
-        """Return by place to whom a fact belongs."""
+    def whose(self, kind: str, places: Whole) -> Whole:
+        """Return to whom the facts at some places belong."""
 
-    def moments(self, kind: str, column: str) -> Whole:
-        """Return by place a time after the index [us], or `UNDATED`."""
+    def moments(self, kind: str, column: str, places: Whole) -> Whole:
+        """Return times after the index [us], or `UNDATED`."""
 
-    def numbers(self, kind: str, column: str) -> Numbers:
-        """Return by place a number, or NaN."""
+    def numbers(self, kind: str, column: str, places: Whole) -> Numbers:
+        """Return numbers, or NaN."""
 
-    def words(self, kind: str, column: str, meaning: Mapping[str, int], *, other: int = 0) -> Small:
-        """Return by place what a word means, whatever its case; what is null is the empty word."""
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+        """Return what words mean, whatever their case; 0 where they mean nothing."""
 
-    def remarks(self, kind: str, remark: str) -> NDArray[np.bool_]:
-        """Return by place whether a remark is among those of a fact."""
+    def remarks(self, kind: str, places: Whole, remark: str) -> Yes:
+        """Return whether a remark is among those of facts."""
 
     def timeline(self, row: int) -> Timeline:
         """Return everything of one patient."""
@@ -102,40 +103,42 @@ class Timelines:
         number = {name: place for place, name in enumerate(names)}
         return names, np.array([number[name] for name in named], np.int16), np.arange(len(named))
 
-    def whose(self, kind: str) -> Whole:
+    def whose(self, kind: str, places: Whole) -> Whole:
+        return self._whose(kind)[places]
+
+    def _whose(self, kind: str) -> Whole:
         found = self._known.get((kind,))
         if found is None:
             counts = [len(getattr(one, _field(kind))) for one in self._timelines]
             found = self._known[(kind,)] = np.repeat(np.arange(self.size), counts)
         return found
 
-    def moments(self, kind: str, column: str) -> Whole:
+    def moments(self, kind: str, column: str, places: Whole) -> Whole:
         found = self._known.get((kind, column))
         if found is None:
             of, field = KINDS[kind][2][column], _field(kind)
             since = [_since(getattr(one, of), t.index) for t in self._timelines for one in getattr(t, field)]
             found = self._known[kind, column] = np.array(since, "m8[us]").view(np.int64)
-        return found
+        return found[places]
 
-    def numbers(self, kind: str, column: str) -> Numbers:
+    def numbers(self, kind: str, column: str, places: Whole) -> Numbers:
         found = self._known.get((kind, column))
         if found is None:
             found = self._known[kind, column] = np.array(self._values(kind, column), np.float64)
-        return found
+        return found[places]
 
-    def words(self, kind: str, column: str, meaning: Mapping[str, int], *, other: int = 0) -> Small:
-        return np.array(
-            [meaning.get(word.casefold() if word else "", other) for word in self._values(kind, column)], np.int8
-        )
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+        words = self._values(kind, column)
+        return np.array([meaning.get(word.casefold(), 0) if word else 0 for word in words], np.int8)[places]
 
-    def remarks(self, kind: str, remark: str) -> NDArray[np.bool_]:
-        return np.array([remark in said for said in self._values(kind, "remarks")], np.bool_)
+    def remarks(self, kind: str, places: Whole, remark: str) -> Yes:
+        return np.array([remark in said for said in self._values(kind, "remarks")], np.bool_)[places]
 
     def timeline(self, row: int) -> Timeline:
         return self._timelines[row]
 
     def number(self, kind: str, row: int, place: int) -> int:
-        return place - int(np.searchsorted(self.whose(kind), row))
+        return place - int(self._whose(kind).searchsorted(row))
 
     def _facts_of(self, kind: str) -> list[Any]:
         found = self._facts.get(kind)
@@ -163,7 +166,6 @@ class Table:
     def __init__(self, table: pa.Table) -> None:
         self._rows = Rows(table)
         self.size = len(self._rows)
-        self._known: dict[tuple[str, ...], Any] = {}
         self._timelines: dict[int, Timeline] = {}
 
     @cached_property
@@ -172,8 +174,9 @@ class Table:
 
     @cached_property
     def _kinds(self) -> Small:
-        number = {kind: place for place, kind in enumerate((*KINDS, "patient", "unreadable"))}
-        return self.words("", "kind", number, other=-1)
+        """Return the kind of each row, numbered from 1."""
+        words, codes = self._rows.words("kind")
+        return np.array([_KINDS.get(word, 0) for word in words], np.int8)[codes]
 
     @cached_property
     def _who(self) -> Whole:
@@ -184,52 +187,47 @@ class Table:
         RecordRefused
             Somebody has none, or several.
         """
-        found = np.flatnonzero(self._kinds == len(KINDS))
+        found = np.flatnonzero(self._kinds == _KINDS["patient"])
         if not np.array_equal(self._whose[found], np.arange(self.size)):
             raise RecordRefused("rows", "a patient has no row of the kind patient, or two.", "Give each one.")
         return found
 
     @cached_property
     def _index(self) -> Whole:
-        return self._rows.moments("index")[self._who]
+        return self._rows.moments("index", self._who)
 
     @cached_property
     def ages(self) -> Numbers:
-        births, at_least = self._rows.days("birth")[self._who], self._rows.numbers("age_at_least")[self._who]
-        return ages(births, at_least, self._index)
+        rows, who = self._rows, self._who
+        return ages(rows.days("birth", who), rows.numbers("age_at_least", who), self._index)
 
     @cached_property
     def sexes(self) -> Small:
-        return self.words("", "sex", SEXES)[self._who]
+        return self.words("", "sex", self._who, SEXES)
 
     def names(self, kind: str) -> tuple[Sequence[str], NDArray[np.integer], Whole]:
-        number = list(KINDS).index(kind) if kind in KINDS else len(KINDS) + 1
-        places = np.flatnonzero(self._kinds == number)
-        names, codes = self._rows.words("name")
-        return names, codes[places].astype(np.int16 if len(names) < np.iinfo(np.int16).max else np.int64), places
+        places = np.flatnonzero(self._kinds == _KINDS[kind])
+        names, codes = self._rows.words("name", places)
+        return names, codes.astype(np.int16) if len(names) < np.iinfo(np.int16).max else codes, places
 
-    def whose(self, kind: str) -> Whole:
-        return self._whose
+    def whose(self, kind: str, places: Whole) -> Whole:
+        return self._whose[places]
 
-    def moments(self, kind: str, column: str) -> Whole:
-        found = self._known.get((column,))
-        if found is None:
-            times = self._rows.moments(column)
-            found = self._known[(column,)] = np.where(times == UNDATED, UNDATED, times - self._index[self._whose])
+    def moments(self, kind: str, column: str, places: Whole) -> Whole:
+        times = self._rows.moments(column, places)
+        found = times - self._index[self.whose(kind, places)]
+        found[times == UNDATED] = UNDATED
         return found
 
-    def numbers(self, kind: str, column: str) -> Numbers:
-        found = self._known.get((column,))
-        if found is None:
-            found = self._known[(column,)] = self._rows.numbers(column)
-        return found
+    def numbers(self, kind: str, column: str, places: Whole) -> Numbers:
+        return self._rows.numbers(column, places)
 
-    def words(self, kind: str, column: str, meaning: Mapping[str, int], *, other: int = 0) -> Small:
-        words, codes = self._rows.words(column)
-        return np.array([meaning.get(word.casefold(), other) for word in words], np.int8)[codes]
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+        words, codes = self._rows.words(column, places)
+        return np.array([meaning.get(word.casefold(), 0) for word in words], np.int8)[codes]
 
-    def remarks(self, kind: str, remark: str) -> NDArray[np.bool_]:
-        words, codes = self._rows.words("remarks")
+    def remarks(self, kind: str, places: Whole, remark: str) -> Yes:
+        words, codes = self._rows.words("remarks", places)
         return np.array([remark in word.split(APART) for word in words], np.bool_)[codes]
 
     def timeline(self, row: int) -> Timeline:
@@ -238,8 +236,10 @@ class Table:
         return self._timelines[row]
 
     def number(self, kind: str, row: int, place: int) -> int:
-        begin = self._rows.edges[row]
-        return int((self._kinds[begin:place] == list(KINDS).index(kind)).sum())
+        return int((self._kinds[self._rows.edges[row] : place] == _KINDS[kind]).sum())
+
+
+_KINDS = {kind: number for number, kind in enumerate((*KINDS, "patient", "unreadable"), 1)}
 
 
 def ages(births: Whole, at_least: Numbers, index: Whole) -> Numbers:

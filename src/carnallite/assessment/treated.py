@@ -60,15 +60,15 @@ class Treated:
 
     @cached_property
     def _status(self) -> Truth:
-        return self._source.words("exposure", "status", _STATUS)[self.events.place]
+        return self._source.words("exposure", "status", self.events.place, _STATUS)
 
     @cached_property
     def _route(self) -> Truth:
-        return self._source.words("exposure", "route", _ROUTES)[self.events.place]
+        return self._source.words("exposure", "route", self.events.place, _ROUTES)
 
     @cached_property
     def _stop(self) -> Whole:
-        return self._source.moments("exposure", "end")[self.events.place]
+        return self._source.moments("exposure", "end", self.events.place)
 
     @cached_property
     def _was_taken(self) -> Yes:
@@ -203,8 +203,8 @@ class Treated:
         which = self._facts(ingredient)
         which = which[self.is_taken[which]]
         place = self.events.place[which]
-        dose, often = (self._source.numbers("exposure", column)[place] for column in ("dose", "per_day"))
-        sized = _SIZES[self._sizes[place]]
+        dose, often = (self._source.numbers("exposure", column, place) for column in ("dose", "per_day"))
+        sized = _SIZES[self._source.words("exposure", "dose_unit", place, _MG)]
         use = ~np.isnan(dose) & ~np.isnan(sized)
         who, often = self.events.who[which][use], often[use]
         # A dose of nothing a day is a line that does not say how often.
@@ -214,10 +214,6 @@ class Treated:
         low[who] = high[who] = total[who]
         high[who[np.isnan(often)]] = math.inf
         return low, high
-
-    @cached_property
-    def _sizes(self) -> Truth:
-        return self._source.words("exposure", "dose_unit", _MG)
 
     def _facts(self, group: str) -> Whole:
         """Return the facts about a group, by patient, and by ingredient in each."""

@@ -3,7 +3,7 @@
 from carnallite.record.codes import implied, membership
 from carnallite.record.fhir import FHIR_TYPES
 from carnallite.record.order import Order, read_orders
-from carnallite.record.rows import APART, KINDS, Rows, keys_of, rows_of, timelines_of
+from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -22,6 +22,7 @@ __all__ = [
     "APART",
     "FHIR_TYPES",
     "KINDS",
+    "NEVER",
     "Condition",
     "Encounter",
     "Exposure",

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from carnallite.errors import ExtraMissing, RecordRefused
 from carnallite.record.timeline import (
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
 
-    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    Whole = NDArray[np.int64]
     Row = dict[str, Any]
 
 VERSION = "carnallite.rows/1"
@@ -60,7 +61,7 @@ KINDS: dict[str, tuple[str, Any, dict[str, str]]] = {  # of facts: field of a ti
 }  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
-_NEVER = -(2**63)
+NEVER = -(2**63)  # which is what NumPy holds for no time
 
 
 @cache
@@ -112,7 +113,7 @@ def timelines_of(table: pa.Table) -> Iterator[tuple[str, Timeline]]:
         It is no such table, or not sorted by patient.
     """
     check(table)
-    for begin, end in pairwise(edges(table)):
+    for begin, end in pairwise(edges(table).tolist()):
         yield _timeline(table.slice(begin, end - begin))
 
 
@@ -121,7 +122,7 @@ class Rows:
 
     Attributes
     ----------
-    edges : tuple of int
+    edges : array [patient + 1]
         At which rows the patients begin, in their order, and last how many rows there are.
 
     Raises
@@ -133,48 +134,76 @@ class Rows:
     def __init__(self, table: pa.Table) -> None:
         check(table)
         self._table = table
-        self.edges = tuple(edges(table))
+        self._known: dict[str, _Cells] = {}
+        self.edges = edges(table)
 
     def __len__(self) -> int:
         """Return how many patients there are."""
         return len(self.edges) - 1
 
-    def numbers(self, column: str) -> NDArray[np.float64]:
-        """Return numbers, NaN where there is none."""
-        found: NDArray[np.float64] = self._column(column).to_numpy(zero_copy_only=False)
-        return found
+    def numbers(self, column: str, rows: Whole) -> NDArray[np.float64]:
+        """Return the numbers of some rows, NaN where there is none."""
+        return self._cells(column).at(rows, np.nan)
 
-    def moments(self, column: str) -> NDArray[np.int64]:
-        """Return times after 1970 [us], and the least number that there is where there is none."""
-        return self._ticks(column, _arrow().int64())
+    def moments(self, column: str, rows: Whole) -> Whole:
+        """Return the times of some rows after 1970 [us], or `NEVER`."""
+        return self._cells(column).at(rows, NEVER)
 
-    def days(self, column: str) -> NDArray[np.int64]:
-        """Return days after 1970-01-01, and the least number that there is where there is none."""
-        return self._ticks(column, _arrow().int32())
+    def days(self, column: str, rows: Whole) -> Whole:
+        """Return the days of some rows after 1970-01-01 [d], or `NEVER`."""
+        cells = self._cells(column)
+        return cells._replace(values=cells.values.astype(np.int64)).at(rows, NEVER)
 
-    def words(self, column: str) -> tuple[list[str], NDArray[np.int32]]:
-        """Return words, and for each row which of them it holds; the last is the empty one, of rows that hold none."""
-        found = self._column(column)
-        codes = found.indices.fill_null(len(found.dictionary)).to_numpy(zero_copy_only=False)
-        return [*found.dictionary.to_pylist(), ""], codes
+    def words(self, column: str, rows: Whole | slice = slice(None)) -> tuple[tuple[str, ...], Whole]:
+        """Return words, and for some rows which of them each holds; the last is the empty one, where none stands."""
+        cells = self._cells(column)
+        return cells.words, cells.at(rows, len(cells.words) - 1)
 
     def timeline(self, row: int) -> Timeline:
         """Return the timeline of one patient."""
-        begin, end = self.edges[row : row + 2]
+        begin, end = self.edges[row : row + 2].tolist()
         return _timeline(self._table.slice(begin, end - begin))[1]
 
-    def _ticks(self, column: str, type: pa.DataType) -> NDArray[np.int64]:
-        ticks = self._column(column).cast(type).cast(_arrow().int64())
-        found: NDArray[np.int64] = ticks.fill_null(_NEVER).to_numpy(zero_copy_only=False)
+    def _cells(self, column: str) -> _Cells:
+        found = self._known.get(column)
+        if found is None:
+            found = self._known[column] = _cells(self._table.column(column))
         return found
 
-    def _column(self, name: str) -> Any:
-        """Return a column in one piece, words as a dictionary."""
-        arrow, column = _arrow(), self._table.column(name)
-        if column.type == schema().field("kind").type:
-            column = column.unify_dictionaries()
-        found = column.combine_chunks()
-        return found.dictionary_encode() if arrow.types.is_string(found.type) else found
+
+class _Cells(NamedTuple):
+    """A column: its values, which of them are there (if not all), and what they mean if they are words."""
+
+    values: NDArray[Any]
+    there: NDArray[np.bool_] | None
+    words: tuple[str, ...]
+
+    def at(self, rows: Whole | slice, missing: float) -> NDArray[Any]:
+        """Return the values of some rows, and something else for what is missing."""
+        values = self.values[rows]
+        return values if self.there is None else np.where(self.there[rows], values, values.dtype.type(missing))
+
+
+def _cells(column: pa.ChunkedArray) -> _Cells:
+    arrow = _arrow()
+    array, words = _in_one(column), ("",)
+    if arrow.types.is_string(array.type):
+        array = array.dictionary_encode()
+    if arrow.types.is_dictionary(array.type):
+        array, words = array.indices, (*array.dictionary.to_pylist(), "")
+    width, size, begin = array.type.bit_width // 8, len(array), array.offset
+    bits, cells = array.buffers() if size else (None, b"")
+    values = np.frombuffer(cells, f"{'f' if arrow.types.is_floating(array.type) else 'i'}{width}", size, begin * width)
+    if bits is None or not array.null_count:
+        return _Cells(values, None, words)
+    there = np.unpackbits(np.frombuffer(bits, np.uint8), count=begin + size, bitorder="little")[begin:]
+    return _Cells(values, there.view(np.bool_), words)
+
+
+def _in_one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece."""
+    is_words = _arrow().types.is_dictionary(column.type)
+    return (column.unify_dictionaries() if is_words else column).combine_chunks()
 
 
 def keys_of(table: pa.Table) -> list[str]:
@@ -187,7 +216,7 @@ def keys_of(table: pa.Table) -> list[str]:
     """
     check(table)
     keys = table.column("patient")
-    return [keys[row].as_py() for row in edges(table)[:-1]]
+    return [keys[row].as_py() for row in edges(table)[:-1].tolist()]
 
 
 def check(table: pa.Table) -> None:
@@ -203,7 +232,7 @@ def check(table: pa.Table) -> None:
         raise RecordRefused("rows", f"the table is '{said}', not '{VERSION}'.", "Write it anew with this version.")
 
 
-def edges(table: pa.Table) -> list[int]:
+def edges(table: pa.Table) -> Whole:
     """Return at which rows the patients begin, in their order, and last how many rows there are.
 
     Raises
@@ -211,16 +240,17 @@ def edges(table: pa.Table) -> list[int]:
     RecordRefused
         They are not sorted by patient.
     """
-    if not table.num_rows:
-        return [0]
     compute = _module("pyarrow.compute")
-    keys = table.column("patient").combine_chunks()
-    is_new = compute.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
-    begins: list[int] = [0, *compute.add(compute.indices_nonzero(is_new), 1).to_pylist()]
-    heads = keys.take(begins)
+    if not table.num_rows:
+        return np.zeros(1, np.int64)
+    keys = _in_one(table.column("patient"))
+    compared = keys.indices if _arrow().types.is_dictionary(keys.type) else keys
+    is_new = compute.not_equal(compared.slice(1), compared.slice(0, len(keys) - 1)).to_numpy(zero_copy_only=False)
+    begins = np.flatnonzero(np.concatenate([[True], is_new]))
+    heads = keys.take(_arrow().array(begins)).cast(_arrow().string())
     if not compute.all(compute.greater(heads.slice(1), heads.slice(0, len(heads) - 1)), min_count=0).as_py():
         raise RecordRefused("rows", "they are not sorted by patient.", "Sort them by patient.")
-    return [*begins, len(keys)]
+    return np.append(begins, len(keys))
 
 
 def _arrow() -> ModuleType:
