@@ -77,11 +77,11 @@ def build(
         observations=tuple(
             sorted([*observations, *derive(observations, patient=patient, age=gathered.age)], key=_order)
         ),
-        exposures=tuple(sorted(set(gathered.exposures), key=_exposure_order)),
-        conditions=tuple(sorted(set(gathered.conditions), key=_condition_order)),
-        procedures=tuple(sorted(set(gathered.procedures), key=lambda p: (p.condition, str(p.time), p.where))),
+        exposures=tuple(sorted(dict.fromkeys(gathered.exposures), key=_exposure_order)),
+        conditions=tuple(sorted(dict.fromkeys(gathered.conditions), key=_condition_order)),
+        procedures=tuple(sorted(dict.fromkeys(gathered.procedures), key=lambda p: (p.condition, str(p.time), p.where))),
         encounters=tuple(sorted(gathered.encounters, key=lambda e: (str(e.start), e.setting))),
-        allergies=tuple(sorted(set(gathered.allergies))),
+        allergies=tuple(sorted(dict.fromkeys(gathered.allergies))),
         unread=tuple(gathered.unread),
         unreadable=_unreadable(gathered.failed, observations),
         digest=digest,

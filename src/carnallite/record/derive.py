@@ -76,9 +76,16 @@ def _apply(
 def _nearest(results: Sequence[Observation], lead: Observation, hours: float) -> Observation | None:
     """Return the result closest in time to another; undated results belong together only with each other."""
     if lead.time is None:
-        return next((one for one in results if one.time is None), None)
+        return min(
+            (one for one in results if one.time is None), key=lambda one: (*_bounds(one), one.where), default=None
+        )
     near = [one for one in results if one.time is not None and abs(one.time - lead.time) <= timedelta(hours=hours)]
-    return min(near, key=lambda one: (abs(one.time - lead.time), one.where), default=None)  # type: ignore[operator]
+    return min(near, key=lambda one: (abs(one.time - lead.time), *_bounds(one), one.where), default=None)  # type: ignore[operator]
+
+
+def _bounds(one: Observation) -> tuple[float, float]:
+    """Return what decides between two results of one time: their values, not the order of their lines."""
+    return -math.inf if one.low is None else one.low, math.inf if one.high is None else one.high
 
 
 def _is_valid(

@@ -22,9 +22,9 @@ from carnallite.record.result import read_number
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from carnallite.record.tables import Row
+    from carnallite.record.tables import Row, Tables
 
-_TABLES = frozenset({
+TABLES = frozenset({
     "patient", "lab", "medication", "infusiondrug", "admissiondrug", "diagnosis", "pasthistory", "allergy",
     "intakeoutput", "treatment",
 })  # fmt: skip
@@ -54,20 +54,31 @@ def read_eicu(folder: Path, person: str | None = None, *, alone: bool = False) -
     RecordRefused
         There is no table ``patient``, or not the selected stay.
     """
-    with opened(str(folder), _TABLES, anchor="patient") as data:
-        rows, key = selected(data, "patient", "patientunitstayid", _PATIENT, person)
-        people = {row["patientunitstayid"]: Person(sex=row["gender"], age=row["age"]) for row in rows}
-        reader = Reader(data, "patientunitstayid", people, key)
-        if key is None and alone and len(people) > 1:
-            return reader.loaded
-        for row in rows:
-            if key in {None, row["patientunitstayid"]}:
-                _stay(reader, row)
-        _laboratory(reader)
-        _drugs(reader)
-        _diagnoses(reader)
-        _bedside(reader)
-        reader.loaded.issues += data.issues()
+    with opened(str(folder), TABLES, anchor="patient") as data:
+        return read_tables(data, person, alone=alone)
+
+
+def read_tables(data: Tables, person: str | None = None, *, alone: bool = False) -> Loaded:
+    """Return the same of tables that are open.
+
+    Raises
+    ------
+    RecordRefused
+        As `read_eicu`.
+    """
+    rows, key = selected(data, "patient", "patientunitstayid", _PATIENT, person)
+    people = {row["patientunitstayid"]: Person(sex=row["gender"], age=row["age"]) for row in rows}
+    reader = Reader(data, "patientunitstayid", people, key)
+    if key is None and alone and len(people) > 1:
+        return reader.loaded
+    for row in rows:
+        if key in {None, row["patientunitstayid"]}:
+            _stay(reader, row)
+    _laboratory(reader)
+    _drugs(reader)
+    _diagnoses(reader)
+    _bedside(reader)
+    reader.loaded.issues += data.issues()
     return reader.loaded
 
 

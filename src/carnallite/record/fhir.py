@@ -36,7 +36,7 @@ from carnallite.record.resources import (
 from carnallite.record.timeline import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -56,7 +56,7 @@ class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
     entry: list[_BundleEntry] = []
 
 
-_READ = frozenset({
+USED = frozenset({
     "Patient", "Observation", "Condition", "Procedure", "Encounter", "MedicationStatement", "MedicationRequest",
     "MedicationAdministration", "MedicationDispense", "Medication", "Specimen",
     "AllergyIntolerance", "FamilyMemberHistory",
@@ -99,19 +99,33 @@ def read_bundle(data: bytes) -> Loaded:
     if bundle.resource_type != "Bundle":
         what = f"the resource is '{bundle.resource_type or 'not named'}', not a Bundle."
         raise RecordRefused("record", what, "Send a Bundle with the Patient and what is known of them.")
-    return _load((bytes(entry.resource), entry.fullUrl or "") for entry in bundle.entry)
+    return _load((bytes(entry.resource), entry.fullUrl or "", "") for entry in bundle.entry)
 
 
 def read_folder(folder: Path) -> Loaded:
     """Return the people and entries of every ``*.ndjson`` and ``*.ndjson.gz`` of a folder."""
 
-    def lines() -> Iterator[tuple[bytes, str]]:
+    def lines() -> Iterator[tuple[bytes, str, str]]:
         for path in sorted((*folder.glob("*.ndjson"), *folder.glob("*.ndjson.gz"))):
             for line in unpacked(path.read_bytes()).split(b"\n"):
                 if line.strip():
-                    yield line, ""
+                    yield line, "", ""
 
     return _load(lines())
+
+
+def read_lines(lines: Iterable[tuple[bytes, str]]) -> Loaded:
+    """Return the people and entries of lines of NDJSON, each with its place in its source."""
+    return _load((line, "", place) for line, place in lines)
+
+
+def who(line: bytes) -> Person | None:
+    """Return whom a line with a Patient describes; None where it cannot be read."""
+    try:
+        resource = _decode.decode(line)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    return Person(sex=resource.gender or "", birth=resource.birth_date or "")
 
 
 def _reason(error: Exception) -> str:
@@ -123,19 +137,19 @@ def _reason(error: Exception) -> str:
     return text.removeprefix("JSON is malformed: ") if text else "not readable"
 
 
-def _load(raws: Iterator[tuple[bytes, str]]) -> Loaded:
-    """Decode every resource that we use; the rest is counted, not built."""
+def _load(raws: Iterator[tuple[bytes, str, str]]) -> Loaded:
+    """Decode every resource that we use; the rest is counted, not built. Raw, URL, and its place if not by counting."""
     issues: list[Issue] = []
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     resources: list[tuple[str, Resource]] = []
     drugs: dict[str, Concept] = {}  # what Medications and Specimens are, by their names
     known = _Known({}, {})
-    for raw, url in raws:
+    for raw, url, place in raws:
         kind = _type_of(raw)
         counts[kind] += 1
-        where = f"{kind or 'Resource'} {counts[kind]}"
-        if kind not in _READ:
+        where = f"{kind or 'Resource'} {place or counts[kind]}"
+        if kind not in USED:
             skipped[kind or "nameless"] += 1
             continue
         try:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from carnallite.record.tables import Row
+    from carnallite.record.tables import Row, Tables
 
 _CHARTS = ("chartevents", "chartevents_selected")
-_TABLES = frozenset({
+TABLES = frozenset({
     "patients", "admissions", "labevents", "d_labitems", "prescriptions", "inputevents_mv", "inputevents_cv",
     "d_items", "diagnoses_icd", "d_icd_diagnoses", "procedures_icd", "d_icd_procedures", "procedureevents_mv",
     "outputevents", *_CHARTS,
@@ -47,20 +47,31 @@ def read_mimic(folder: Path, person: str | None = None, *, alone: bool = False) 
     RecordRefused
         There is no table ``patients``, or not the selected person.
     """
-    with opened(str(folder), _TABLES, anchor="patients") as data:
-        rows, key = selected(data, "patients", "subject_id", ("gender", "dob"), person)
-        people = {row["subject_id"]: Person(sex=row["gender"], birth=row["dob"][:10]) for row in rows}
-        reader = Reader(data, "subject_id", people, key)
-        if key is None and alone and len(people) > 1:
-            return reader.loaded
-        _admissions(reader)
-        _laboratory(reader)
-        _orders(reader)
-        _infusions(reader)
-        _diagnoses(reader)
-        _operations(reader)
-        _bedside(reader)
-        reader.loaded.issues += data.issues()
+    with opened(str(folder), TABLES, anchor="patients") as data:
+        return read_tables(data, person, alone=alone)
+
+
+def read_tables(data: Tables, person: str | None = None, *, alone: bool = False) -> Loaded:
+    """Return the same of tables that are open.
+
+    Raises
+    ------
+    RecordRefused
+        As `read_mimic`.
+    """
+    rows, key = selected(data, "patients", "subject_id", ("gender", "dob"), person)
+    people = {row["subject_id"]: Person(sex=row["gender"], birth=row["dob"][:10]) for row in rows}
+    reader = Reader(data, "subject_id", people, key)
+    if key is None and alone and len(people) > 1:
+        return reader.loaded
+    _admissions(reader)
+    _laboratory(reader)
+    _orders(reader)
+    _infusions(reader)
+    _diagnoses(reader)
+    _operations(reader)
+    _bedside(reader)
+    reader.loaded.issues += data.issues()
     return reader.loaded
 
 

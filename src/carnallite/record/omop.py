@@ -54,6 +54,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "procedure_source_concept_id", "procedure_source_value", "procedure_date", "procedure_datetime",
         "procedure_end_date", "procedure_end_datetime"),
 }  # fmt: skip
+TABLES = frozenset({"person", "concept", *_COLUMNS})
 _PERSON = ("person_id", "gender_concept_id", "gender_source_value", "birth_datetime", "year_of_birth",
            "month_of_birth", "day_of_birth")  # fmt: skip
 _EPOCH = re.compile(r"-?\d{5,11}(\.\d+)?")
@@ -79,12 +80,23 @@ def read(source: str, person: str | None, *, alone: bool = False) -> Loaded:
     RecordRefused
         It cannot be opened, holds no table ``person``, or not the selected one.
     """
-    with opened(source, {"person", "concept", *_COLUMNS}, anchor="person") as data:
-        people, key = _people(data, person)
-        loaded = Loaded(people=people)
-        if key is not None or not alone or len(people) == 1:
-            _entries(data, key, loaded)
-        loaded.issues += data.issues()
+    with opened(source, TABLES, anchor="person") as data:
+        return read_tables(data, person, alone=alone)
+
+
+def read_tables(data: Tables, person: str | None = None, *, alone: bool = False) -> Loaded:
+    """Return the same of tables that are open.
+
+    Raises
+    ------
+    RecordRefused
+        As `read`.
+    """
+    people, key = _people(data, person)
+    loaded = Loaded(people=people)
+    if key is not None or not alone or len(people) == 1:
+        _entries(data, key, loaded)
+    loaded.issues += data.issues()
     return loaded
 
 

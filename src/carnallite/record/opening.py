@@ -60,10 +60,15 @@ def opened(source: str, names: Collection[str], *, anchor: str) -> Iterator[Tabl
         tables.connection.close()
 
 
-def _folder(folder: Path, names: Collection[str]) -> Tables:
+def memory() -> AbstractConnection:
+    """Return a database that holds nothing, for reading files."""
     import duckdb  # noqa: PLC0415  (loaded only where tables are read)
 
-    connection = cast("AbstractConnection", duckdb.connect(":memory:", config=_OFFLINE))
+    return cast("AbstractConnection", duckdb.connect(":memory:", config=_OFFLINE))
+
+
+def _folder(folder: Path, names: Collection[str]) -> Tables:
+    connection = memory()
     found: dict[str, Table] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path)
@@ -83,7 +88,8 @@ def _literal(path: str) -> str:
     return "'" + glob.escape(path).replace("'", "''") + "'"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return the name of a table or column as SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -96,7 +102,7 @@ def _parquet(path: Path, connection: AbstractConnection) -> Table:
     except Exception:  # whatever DuckDB says of a broken file
         what = f"its table '{stem(path)}' is not Parquet."
         raise RecordRefused("record", what, "Export the table again.") from None
-    return Table(place, {str(line[0]).lower(): _quoted(str(line[0])) for line in described})
+    return Table(place, {str(line[0]).lower(): quoted(str(line[0])) for line in described})
 
 
 def _csv(path: Path) -> Table | None:
@@ -121,7 +127,7 @@ def _csv(path: Path) -> Table | None:
         f"read_csv({_literal(str(path))}, auto_detect=false, header=true, delim='{mark}', {marks}, "
         f"columns={{{columns}}}, store_rejects=true)"
     )
-    return Table(place, {name.lower(): _quoted(name) for name in names})
+    return Table(place, {name.lower(): quoted(name) for name in names})
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -161,7 +167,7 @@ def _sqlite(path: Path, names: Collection[str]) -> Tables:
         for (name,) in listed.fetchall():
             if name.lower() in names:
                 columns = connection.execute("SELECT name FROM pragma_table_info(?)", (name,)).fetchall()
-                found[name.lower()] = Table(_quoted(name), {c.lower(): _quoted(c) for (c,) in columns})
+                found[name.lower()] = Table(quoted(name), {c.lower(): quoted(c) for (c,) in columns})
     except sqlite3.Error:
         connection.close()
         raise RecordRefused("record", "the SQLite file is broken.", "Export it again.") from None
@@ -192,8 +198,8 @@ def _catalogue(connection: AbstractConnection, names: Collection[str], anchor: s
     for schema, name, column in connection.execute(listed, ()).fetchall():
         if schema and name and column and name.lower() in names:
             tables = schemas.setdefault(schema, {})
-            table = tables.setdefault(name.lower(), Table(f"{_quoted(schema)}.{_quoted(name)}", {}))
-            table.columns[column.lower()] = _quoted(column)
+            table = tables.setdefault(name.lower(), Table(f"{quoted(schema)}.{quoted(name)}", {}))
+            table.columns[column.lower()] = quoted(column)
     holding = [schema for schema, tables in schemas.items() if anchor in tables]
     current = connection.execute("SELECT CAST(current_schema() AS VARCHAR)", ()).fetchall()[0][0]
     chosen = current if current in holding else holding[0] if len(holding) == 1 else None

@@ -186,15 +186,20 @@ def _load_folder(path: Path) -> tuple[Loaded, str]:
     return fhir.read_folder(path), digest.hexdigest()
 
 
+def form_of_tables(folder: Path) -> Literal["omop", "mimic", "eicu"] | None:
+    """Return the data set whose tables a folder holds, by their names."""
+    names = {file.name.split(".")[0].lower() for file in folder.iterdir()}
+    if "person" in names and ("measurement" in names or "drug_exposure" in names):
+        return "omop"
+    if {"labevents", "patients"} <= names:
+        return "mimic"
+    return "eicu" if {"lab", "patient"} <= names else None
+
+
 def _form_of(path: Path) -> Format:
     """Return the form that name and content show."""
     if path.is_dir():
-        names = {file.name.split(".")[0].lower() for file in path.iterdir()}
-        if "person" in names and ("measurement" in names or "drug_exposure" in names):
-            return "omop"
-        if {"labevents", "patients"} <= names:
-            return "mimic"
-        return "eicu" if {"lab", "patient"} <= names else "fhir"
+        return form_of_tables(path) or "fhir"
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     if suffixes[-1:] in ([".db"], [".duckdb"], [".sqlite"], [".sqlite3"]):
         return "omop"

@@ -44,8 +44,9 @@ from carnallite.record.result import read_number
 from carnallite.record.timeline import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
+    from typing import TextIO
 
 _REQUIRED = ("time", "kind", "name")
 _COLUMNS = (
@@ -104,8 +105,39 @@ def read(data: bytes) -> Loaded:
     """
     text = _decoded(data)
     reader = _Reader()
-    rows = _rows(text, reader)
-    header = _header(next(rows, None), reader)
+    rows = _rows(io.StringIO(text, newline=""), _delimiter(text.splitlines()), reader)
+    _read(_header(next(rows, None), reader), rows, reader)
+    return reader.loaded
+
+
+def stream(lines: TextIO) -> tuple[list[str], Iterator[tuple[str, list[str]]], list[Issue]]:
+    """Return the header of a table, its rows with their places as they are read, and what is wrong with them so far.
+
+    Parameters
+    ----------
+    lines : TextIO
+        Can be read twice; opened with ``newline=""``.
+
+    Raises
+    ------
+    RecordRefused
+        As `read`.
+    """
+    mark = _delimiter(lines)
+    lines.seek(0)
+    reader = _Reader()
+    rows = _rows(lines, mark, reader)
+    return _header(next(rows, None), reader), rows, reader.loaded.issues
+
+
+def read_rows(header: list[str], rows: Iterable[tuple[str, list[str]]]) -> Loaded:
+    """Return the people and entries of rows that were parted from their table, each with its place in it."""
+    reader = _Reader()
+    _read(header, rows, reader)
+    return reader.loaded
+
+
+def _read(header: list[str], rows: Iterable[tuple[str, list[str]]], reader: _Reader) -> None:
     has_keys = "patient" in header
     seen: set[tuple[str, ...]] = set()
     for where, cells in rows:
@@ -119,7 +151,6 @@ def read(data: bytes) -> Loaded:
             seen.add(tuple(cells))
             _row(where, dict(zip(header, cells, strict=True)), reader, has_keys=has_keys)
     _sum_up(reader)
-    return reader.loaded
 
 
 def _decoded(data: bytes) -> str:
@@ -137,9 +168,9 @@ def _decoded(data: bytes) -> str:
     return text
 
 
-def _rows(text: str, reader: _Reader) -> Iterator[tuple[str, list[str]]]:
+def _rows(lines: Iterable[str], mark: str, reader: _Reader) -> Iterator[tuple[str, list[str]]]:
     """Yield every row with its number as a spreadsheet counts it; blank rows and remarks are passed over."""
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    table = csv.reader(lines, delimiter=mark, strict=True)
     number = 0
     while True:
         number += 1
@@ -157,10 +188,9 @@ def _rows(text: str, reader: _Reader) -> Iterator[tuple[str, list[str]]]:
             yield f"row {number}", cells
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(lines: Iterable[str]) -> str:
     """Return the mark that parts the header into most of our columns."""
-    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    header = next(lines, "")
+    header = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "").rstrip("\r\n")
     return max(",;\t", key=lambda mark: sum(_column(cell) in _COLUMNS for cell in header.split(mark)))
 
 

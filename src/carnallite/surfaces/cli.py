@@ -28,6 +28,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
 
   carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
   carnallite assess RECORD --html F  the same as a report with figures; --pdf F prints it; --json for programs
+  carnallite screen SOURCE --out DIR everybody of a hospital: a work list, and a report on the cohort
   carnallite forecast RECORD --plan P.toml   what plans of your own would bring this patient
   carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
   carnallite validate                how near the body comes to published observations
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     assess.add_argument("--limits", metavar="FILE", type=Path, help="your hospital's stricter limits of doses")
     assess.add_argument("--unread", action="store_true", help="list the lines that were not understood")
     assess.set_defaults(run=_assess)
+    _add_screen(commands.add_parser("screen", help="everybody of a source: work list and cohort report"))
     _add_forecast(commands.add_parser("forecast", help="what plans of yours would bring this patient"))
     _add_simulate(commands.add_parser("simulate", help="the body alone: a person, causes, drugs and doses over time"))
     _add_validate(commands.add_parser("validate", help="the body against published observations"))
@@ -121,6 +123,24 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_screen(screen: argparse.ArgumentParser) -> None:
+    forms = ["fhir", "csv", "omop", "mimic", "eicu", "physionet"]
+    screen.add_argument("source", metavar="SOURCE", nargs="+", help="NDJSON, CSV, OMOP, MIMIC, eICU, PhysioNet 2012")
+    screen.add_argument("--out", metavar="DIR", type=Path, required=True, help="a folder; a run goes on where it was")
+    screen.add_argument("--format", choices=forms, help="found out if not given")
+    screen.add_argument("--now", metavar="ISO", type=_moment, help="time of the assessment; else each patient's latest")
+    screen.add_argument("--since", metavar="ISO", type=_moment, help="read only what was written since")
+    screen.add_argument("--map", metavar="FILE", type=Path, help="CSV of local codes or labels and our analyte ids")
+    screen.add_argument("--episodes", choices=["now", "all"], default="all", help="earlier ones as well; all")
+    screen.add_argument("--depth", choices=["findings", "library"], help="library where one is at hand, else findings")
+    screen.add_argument("--engine", choices=["local", "dask", "spark"], default="local", help="who computes; local")
+    screen.add_argument("--workers", metavar="N", type=_people, help="processes; by default one for each core")
+    screen.add_argument("--address", metavar="URL", help="of a Dask scheduler or Spark master")
+    screen.add_argument("--parts", metavar="N", type=_people, default=0, help="of the data; found out if not given")
+    screen.add_argument("--force", action="store_true", help="begin anew, whatever the folder holds")
+    screen.set_defaults(run=_screen)
 
 
 def _add_forecast(forecast: argparse.ArgumentParser) -> None:
@@ -242,6 +262,12 @@ def _assess(options: argparse.Namespace) -> int:
         for line in reading.timeline.unread:
             sys.stdout.write(f"not read: {line.where}  {line.code}\n")
     return OK
+
+
+def _screen(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.screening.command import command  # noqa: PLC0415  (start-up stays fast)
+
+    return command(options, _local_map(options.map) if options.map else {})
 
 
 def _forecast(options: argparse.Namespace) -> int:

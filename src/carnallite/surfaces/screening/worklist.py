@@ -1,0 +1,116 @@
+"""The work list: who is looked at first, and why. Keys and answers, never text of a record."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from carnallite.knowledge import knowledge
+from carnallite.quantity import analytes
+from carnallite.record.warehouse import arrow
+from carnallite.surfaces.screening import kept
+from carnallite.surfaces.screening.episodes import NOW
+from carnallite.surfaces.screening.priority import priority
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+COLUMNS = (
+    "place", "patient", "priority", "why", "index", "magnesium", "potassium", "calcium", "causes", "factors", "missing",
+    "next_tests", "setting", "answers_rest_on",
+)  # fmt: skip
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins a formula
+_CAUSES, _TESTS = 3, 3  # told on the list; all of them stand in answers/
+_TOLD = 0.05  # a cause less likely is not told on the list
+_IONS = {"magnesium": "serum_magnesium", "potassium": "serum_potassium", "calcium": "serum_calcium"}
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """How many people were answered, in how many episodes, and how many are on the list."""
+
+    people: int
+    episodes: int
+    listed: int
+
+
+def write(out: Path, answers: Sequence[Path]) -> Listed:
+    """Write the work list as CSV and Parquet, the most urgent first."""
+    library, parquet = arrow(), arrow("pyarrow.parquet")
+    compute = arrow("pyarrow.compute")
+    people = episodes = 0
+    urgent = []
+    last = len(priority().order) - 1
+    for file in answers:
+        table = parquet.read_table(file)
+        now = table.filter(compute.equal(table.column("episode"), NOW))
+        people, episodes = people + now.num_rows, episodes + table.num_rows
+        urgent.append(now.filter(compute.less(now.column("turn"), last)).replace_schema_metadata(None))
+    listed = library.concat_tables(urgent) if urgent else None
+    if listed is None:
+        return Listed(0, 0, 0)
+    listed = listed.sort_by([(name, "ascending") for name in ("turn", "rank", "patient")])
+    content = io.BytesIO()
+    parquet.write_table(listed, content, compression="zstd")
+    kept.write(out / "worklist.parquet", content.getvalue())
+    kept.write(out / "worklist.csv", _csv(listed).encode())
+    return Listed(people, episodes, listed.num_rows)
+
+
+def _csv(table: pa.Table) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    rows.writerow(COLUMNS)
+    for number, row in enumerate(table.to_pylist(), 1):
+        rows.writerow([safe(cell) for cell in line(number, row).values()])
+    return text.getvalue()
+
+
+def safe(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula.
+
+    >>> safe("=1+1"), safe("Patient/7")
+    ("'=1+1", 'Patient/7')
+    """
+    return f"'{cell}" if cell.startswith(_ACTIVE) else cell
+
+
+def line(number: int, row: dict[str, Any]) -> dict[str, str]:
+    """Return one line of the list in words."""
+    known, names = knowledge(), {one.id: one.name for one in priority().order}
+    rules = [known.rules[id].summary for id in (*row["emergencies"], *row["unsafe"], *row["samples"])]
+    results = {one["id"]: one for one in row["results"]}
+    return dict(zip(COLUMNS, (
+        str(number), row["patient"], names[row["priority"]], "; ".join(rules or _patterns(row)),
+        f"{row['index']:%Y-%m-%d %H:%M}Z",
+        *(_state(row[ion], results.get(quantity)) for ion, quantity in _IONS.items()),
+        "; ".join(_likely(one, known.causes) for one in row["causes"][:_CAUSES] if one["probability"] >= _TOLD),
+        "; ".join(_likely(one, known.factors) for one in row["factors"]),
+        "; ".join(row["missing"]), "; ".join(_test(id) for id in row["next_tests"][:_TESTS]),
+        ", ".join(row["places"]), row["depth"],
+    ), strict=True))  # fmt: skip
+
+
+def _patterns(row: dict[str, Any]) -> list[str]:
+    return [knowledge().factors[id].name for id in row["refractory"]]
+
+
+def _state(state: str, result: dict[str, Any] | None) -> str:
+    if result is None:
+        return state
+    age = "undated" if result["age_h"] is None else f"{result['age_h']:.0f} h ago"
+    return f"{state}: {result['value']}, {age}"
+
+
+def _likely(one: dict[str, Any], names: dict[str, Any]) -> str:
+    name = names[one["id"]].name if one["id"] in names else "none that we know"
+    return f"{name} {100 * one['probability']:.0f} %"
+
+
+def _test(id: str) -> str:
+    return analytes()[id].name if id in analytes() else knowledge().investigations[id].name
