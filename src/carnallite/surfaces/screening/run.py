@@ -20,10 +20,13 @@ from carnallite.assessment.cloud import at_hand, place
 from carnallite.errors import CarnalliteError
 from carnallite.knowledge import edition
 from carnallite.physiology import engine, population
+from carnallite.record.rows import VERSION as ROWS
 from carnallite.record.warehouse import WHOLE, Form, Taken, arrow, deliveries, form_of, taken_in
 from carnallite.surfaces.screening import kept
+from carnallite.surfaces.screening.cohort import cohort
 from carnallite.surfaces.screening.jobs import Answer, Episodes, Failure, Make, Quality, Take, made_of, said_in
 from carnallite.surfaces.screening.priority import priority
+from carnallite.surfaces.screening.screen import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -259,7 +262,7 @@ def _make(run: Run, folders: Sequence[Path]) -> None:
         held = [
             (one.order, one.name, one.header, one.parts.get("shared"), one.parts.get(f"{part:05d}")) for one in taken
         ]
-        what = made_of("rows", manifest.form, part, held, options.now, sorted(options.local.items()), options.episodes)
+        what = made_of(ROWS, manifest.form, part, held, options.now, sorted(options.local.items()), options.episodes)
         into = run.out / "rows" / f"part-{part:05d}.parquet"
         if said_in(into)[0] != what:
             jobs.append(Make(
@@ -276,7 +279,7 @@ def _answer(run: Run, depth: Depth, library: str | None) -> None:
     """Answer all parts whose rows, knowledge or library are not those that were answered."""
     jobs = []
     for rows in sorted((run.out / "rows").glob("part-*.parquet")):
-        what = made_of("answers", said_in(rows)[0], depth, library, msgspec.to_builtins(priority()))
+        what = made_of(VERSION, said_in(rows)[0], depth, library, priority(), cohort())
         into = run.out / "answers" / rows.name
         if said_in(into)[0] != what:
             jobs.append(Answer(rows=rows, into=into, made_of=what, depth=depth, library=library))
@@ -291,19 +294,22 @@ def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) ->
     DoesNotReconcile
         They did not.
     """
-    from carnallite.surfaces.screening import worklist  # noqa: PLC0415
+    from carnallite.surfaces.screening import pages, report, worklist  # noqa: PLC0415  (Jinja2 comes with them)
 
     quality = Quality()
     for rows in sorted((run.out / "rows").glob("part-*.parquet")):
-        found = said_in(rows)[1]
-        if found is not None:
-            quality.join(found)
+        one = said_in(rows)[1]
+        if one is not None:
+            quality.join(one)
     answers = sorted((run.out / "answers").glob("part-*.parquet"))
-    listed = worklist.write(run.out, answers)
+    listed = worklist.write(run.out, answers, library_name=library)
+    found = report.report(answers, quality, depth=depth, library=library)
+    kept.write(run.out / "cohort.json", _json(found))
+    kept.write(run.out / "cohort.html", pages.cohort(found).encode())
     kept.write(run.out / "quality.json", _json(quality))
     unusable: dict[str, int] = {}
-    for one in taken:
-        for code, rows_left in one.unusable.items():
+    for delivery in taken:
+        for code, rows_left in delivery.unusable.items():
             unusable[code] = unusable.get(code, 0) + rows_left.count
     end = End(
         version=__version__, knowledge=edition(), depth=depth, library=library,

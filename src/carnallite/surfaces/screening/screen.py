@@ -30,10 +30,11 @@ AT_ONCE = 500  # patients whose answers are put together at a time
 def schema() -> pa.Schema:
     """Return the columns of the answers.
 
-    `episode` is ``now``, or when an earlier one ended; `priority` is a line of ``priority.toml``. Causes and factors
-    are sorted, most probable first, with their probability [1]. `asked` holds the answers to the questions of
-    ``cohort.toml`` in their order: 0 no, 1 not known, 2 yes, -1 not asked. `low_potassium` and `low_magnesium` tell how
-    a low ion of this episode went, in the fields of `cohort.Course`.
+    `episode` is ``now``, or when an earlier one ended; `priority` is a line of ``priority.toml``, and `because` the
+    facts of the first alert in our words. Causes and factors are sorted, most probable first, with their probability
+    [1]. `asked` holds the answers to the questions of ``cohort.toml`` in their order: 0 no, 1 not known, 2 yes, -1 not
+    asked. `low_potassium` and `low_magnesium` tell how a low ion of this episode went, in the fields of
+    `cohort.Course`.
     """
     library = arrow()
     text, number, names = library.string(), library.float64(), library.list_(library.string())
@@ -44,6 +45,7 @@ def schema() -> pa.Schema:
     ])  # fmt: skip
     fields = {
         "patient": text, "episode": text, "index": library.timestamp("us", tz="UTC"), "priority": text,
+        "because": text,
         "turn": library.int16(), "rank": library.int32(), "magnesium": text, "potassium": text, "calcium": text,
         "emergencies": names, "unsafe": names, "samples": names, "refractory": names, "causes": likely,
         "factors": likely,
@@ -109,6 +111,7 @@ def _row(key: str, answer: Assessment) -> dict[str, Any]:
         "priority": priority().order[turn].id,
         "turn": turn,
         "rank": rank * 100 + more,
+        "because": _because(answer),
         "magnesium": answer.states.magnesium,
         "potassium": answer.states.potassium,
         "calcium": answer.states.calcium,
@@ -128,6 +131,11 @@ def _row(key: str, answer: Assessment) -> dict[str, Any]:
         "depth": "library" if answer.provenance.library else "findings",
         "library": answer.provenance.library,
     }
+
+
+def _because(answer: Assessment) -> str:
+    """Return the facts behind the alert that places a patient on the list."""
+    return next(("; ".join(alert.why) for alert in (*answer.emergencies, *answer.unsafe)), "")
 
 
 def _ids(alerts: Iterable[Alert]) -> list[str]:

@@ -11,7 +11,8 @@ import msgspec
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record.warehouse import arrow
-from carnallite.surfaces.screening import kept
+from carnallite.surfaces import words
+from carnallite.surfaces.screening import kept, pages
 from carnallite.surfaces.screening.episodes import NOW
 from carnallite.surfaces.screening.priority import priority
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = (
-    "place", "patient", "priority", "why", "index", "magnesium", "potassium", "calcium", "causes", "factors", "missing",
-    "next_tests", "setting", "answers_rest_on",
+    "place", "patient", "priority", "why", "because", "index", "magnesium", "potassium", "calcium", "causes", "factors",
+    "missing", "next_tests", "setting", "answers_rest_on",
 )  # fmt: skip
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins a formula
 _CAUSES, _TESTS = 3, 3  # told on the list; all of them stand in answers/
+AT_ONCE = 10_000  # lines
 _TOLD = 0.05  # a cause less likely is not told on the list
 _IONS = {"magnesium": "serum_magnesium", "potassium": "serum_potassium", "calcium": "serum_calcium"}
 
@@ -39,8 +41,8 @@ class Listed(msgspec.Struct, frozen=True):
     listed: int
 
 
-def write(out: Path, answers: Sequence[Path]) -> Listed:
-    """Write the work list as CSV and Parquet, the most urgent first."""
+def write(out: Path, answers: Sequence[Path], *, library_name: str | None) -> Listed:
+    """Write the work list as CSV, Parquet and a page, the most urgent first."""
     library, parquet = arrow(), arrow("pyarrow.parquet")
     compute = arrow("pyarrow.compute")
     people = episodes = 0
@@ -58,17 +60,23 @@ def write(out: Path, answers: Sequence[Path]) -> Listed:
     content = io.BytesIO()
     parquet.write_table(listed, content, compression="zstd")
     kept.write(out / "worklist.parquet", content.getvalue())
-    kept.write(out / "worklist.csv", _csv(listed).encode())
+    _csv(out / "worklist.csv", listed)
+    counts = {one["values"]: one["counts"] for one in listed.column("priority").value_counts().to_pylist()}
+    first = [_cells(number, row) for number, row in enumerate(listed.slice(0, pages.MOST).to_pylist(), 1)]
+    kept.write(out / "worklist.html", pages.worklist(first, counts, library=library_name).encode())
     return Listed(people, episodes, listed.num_rows)
 
 
-def _csv(table: pa.Table) -> str:
+def _csv(file: Path, table: pa.Table) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
     rows.writerow(COLUMNS)
-    for number, row in enumerate(table.to_pylist(), 1):
-        rows.writerow([safe(cell) for cell in line(number, row).values()])
-    return text.getvalue()
+    number = 0
+    for batch in table.to_batches(AT_ONCE):
+        for row in batch.to_pylist():
+            number += 1
+            rows.writerow([safe(cell) for cell in line(number, row).values()])
+    kept.write(file, text.getvalue().encode())
 
 
 def safe(cell: str) -> str:
@@ -82,33 +90,40 @@ def safe(cell: str) -> str:
 
 def line(number: int, row: dict[str, Any]) -> dict[str, str]:
     """Return one line of the list in words."""
-    known, names = knowledge(), {one.id: one.name for one in priority().order}
-    rules = [known.rules[id].summary for id in (*row["emergencies"], *row["unsafe"], *row["samples"])]
-    results = {one["id"]: one for one in row["results"]}
+    cells = _cells(number, row)
     return dict(zip(COLUMNS, (
-        str(number), row["patient"], names[row["priority"]], "; ".join(rules or _patterns(row)),
-        f"{row['index']:%Y-%m-%d %H:%M}Z",
-        *(_state(row[ion], results.get(quantity)) for ion, quantity in _IONS.items()),
-        "; ".join(_likely(one, known.causes) for one in row["causes"][:_CAUSES] if one["probability"] >= _TOLD),
-        "; ".join(_likely(one, known.factors) for one in row["factors"]),
-        "; ".join(row["missing"]), "; ".join(_test(id) for id in row["next_tests"][:_TESTS]),
-        ", ".join(row["places"]), row["depth"],
+        str(number), row["patient"], cells["priority"], "; ".join(cells["why"]), cells["because"], cells["index"],
+        *(", ".join(filter(None, cells[ion].values())) for ion in _IONS), "; ".join(cells["causes"]),
+        "; ".join(_likely(one, knowledge().factors) for one in row["factors"]),
+        "; ".join(row["missing"]), "; ".join(cells["tests"]), cells["setting"], row["depth"],
     ), strict=True))  # fmt: skip
 
 
-def _patterns(row: dict[str, Any]) -> list[str]:
-    return [knowledge().factors[id].name for id in row["refractory"]]
+def _cells(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the list, cell by cell."""
+    known, names = knowledge(), {one.id: one.name for one in priority().order}
+    rules = [known.rules[id].summary for id in (*row["emergencies"], *row["unsafe"], *row["samples"])]
+    results = {one["id"]: one for one in row["results"]}
+    tests = [_test(id) for id in row["next_tests"][:_TESTS]]
+    return {
+        "place": number, "patient": row["patient"], "kind": row["priority"], "priority": names[row["priority"]],
+        "why": [*rules, *(known.factors[id].name for id in row["refractory"])],
+        "index": f"{row['index']:%Y-%m-%d %H:%M}Z", "tests": tests,
+        "measure": list(dict.fromkeys((*row["missing"], *tests))), "setting": ", ".join(row["places"]),
+        "causes": [_likely(one, known.causes) for one in row["causes"][:_CAUSES] if one["probability"] >= _TOLD],
+        "because": row["because"],
+    } | {ion: _state(row[ion], results.get(quantity)) for ion, quantity in _IONS.items()}  # fmt: skip
 
 
-def _state(state: str, result: dict[str, Any] | None) -> str:
+def _state(state: str, result: dict[str, Any] | None) -> dict[str, str]:
+    """Return where an ion stands, its newest result, and how old that is."""
     if result is None:
-        return state
-    age = "undated" if result["age_h"] is None else f"{result['age_h']:.0f} h ago"
-    return f"{state}: {result['value']}, {age}"
+        return {"state": state, "value": "", "age": ""}
+    return {"state": state, "value": result["value"], "age": words.ago(result["age_h"])}
 
 
 def _likely(one: dict[str, Any], names: dict[str, Any]) -> str:
-    name = names[one["id"]].name if one["id"] in names else "none that we know"
+    name = names[one["id"]].name if one["id"] in names else "None that we know"
     return f"{name} {100 * one['probability']:.0f} %"
 
 
