@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from carnallite.surfaces.progress import EVERY, PATIENCE
@@ -53,14 +53,15 @@ class Teller:
 def command(options: argparse.Namespace, local: dict[str, str]) -> int:
     """Screen a source and return the exit code."""
     asked = Options(
-        sources=options.source, out=options.out, form=options.format, parts=options.parts, now=options.now,
+        sources=[one if "://" in one else str(Path(one).absolute()) for one in options.source],
+        out=options.out.absolute(), form=options.format, parts=options.parts, now=options.now,
         since=options.since, local=local, episodes=options.episodes, depth=options.depth, force=options.force,
     )  # fmt: skip
     workers = options.workers or os.cpu_count() or 1
-    work = partial(engines.ENGINES[options.engine], workers=workers)
     teller = Teller()
     try:
-        end = screened(asked, work, teller.tell)
+        with engines.ENGINES[options.engine](workers, options.address or "") as work:
+            end = screened(asked, work, teller.tell)
     except KeyboardInterrupt:
         teller.end()
         sys.stderr.write("carnallite: stopped. The same command goes on from there.\n")

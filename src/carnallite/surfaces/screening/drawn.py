@@ -53,7 +53,7 @@ def _cut(name: str, most: int = 42) -> str:
 def _dot(one: Share, scale: Scale, y: float, turn: int) -> str:
     color, _, shape = STYLES[turn]
     if one.share is None or one.low is None or one.high is None:
-        told = "not shown" if one.of else "not measured"
+        told = "not measured" if one.of == 0 else "not shown"
         return svg.text((_RIGHT + 8, y + 4), told, size=10.5, tone="muted")
     bar = svg.line((scale(one.low), y), (scale(one.high), y), stroke=color, width=1.6)
     told = svg.text((_RIGHT + 8, y + 4), f"{100 * one.share:.1f} % of {one.of:,}", size=10.5, tone="muted")

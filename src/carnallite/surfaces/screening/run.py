@@ -29,13 +29,12 @@ from carnallite.surfaces.screening.priority import priority
 from carnallite.surfaces.screening.screen import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from carnallite.assessment import Depth
     from carnallite.record.warehouse import Delivery
-    from carnallite.surfaces.screening.jobs import Done, Job
-
-    Work = Callable[[Sequence[Job]], Iterator[Done]]
+    from carnallite.surfaces.screening.engines import Work
+    from carnallite.surfaces.screening.jobs import Job
 
 MANIFEST, END = "manifest.json", "end.json"
 PART_SIZE = 16_000_000  # [bytes] of a source that make a part

@@ -128,15 +128,20 @@ def curve(id: str, name: str, happened: NDArray[np.float64], seen: NDArray[np.fl
     least = cohort().small.least
     end = np.ceil(np.where(did, happened, np.maximum(seen, 0.0)))  # whole hours, so that no single time is told
     points = [Point(hours=0.0, share=0.0, low=0.0, high=0.0, watched=total)]
-    left, spread = 1.0, 0.0
+    left, spread, waiting = 1.0, 0.0, 0
     for hour in np.unique(end[did & (end <= until)]):
         watched, here = int((end >= hour).sum()), int((did & (end == hour)).sum())
-        if watched < least or here == watched:
+        if watched - here < least:
             break
         left *= 1 - here / watched
         spread += here / (watched * (watched - here))
-        low, high = _log_log(left, spread)
-        points.append(Point(hours=float(hour), share=1 - left, low=low, high=high, watched=watched))
+        waiting += here
+        if waiting >= least:  # a step stands for enough of them
+            low, high = _log_log(left, spread)
+            points.append(Point(hours=float(hour), share=1 - left, low=low, high=high, watched=watched))
+            waiting = 0
+    if len(points) == 1:
+        return Curve(id=id, name=name, of=total, happened=None)
     last = min(until, float(np.sort(end)[-least]))
     if points[-1].hours < last:
         points.append(msgspec.structs.replace(points[-1], hours=last, watched=int((end >= last).sum())))

@@ -109,7 +109,8 @@ def _cells(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "place": number, "patient": row["patient"], "kind": row["priority"], "priority": names[row["priority"]],
         "why": [*rules, *(known.factors[id].name for id in row["refractory"])],
         "index": f"{row['index']:%Y-%m-%d %H:%M}Z", "tests": tests,
-        "measure": list(dict.fromkeys((*row["missing"], *tests))), "setting": ", ".join(row["places"]),
+        "measure": [*row["missing"], *(one for one in tests if not any(two.startswith(one) for two in row["missing"]))],
+        "setting": ", ".join(row["places"]),
         "causes": [_likely(one, known.causes) for one in row["causes"][:_CAUSES] if one["probability"] >= _TOLD],
         "because": row["because"],
     } | {ion: _state(row[ion], results.get(quantity)) for ion, quantity in _IONS.items()}  # fmt: skip
@@ -119,7 +120,11 @@ def _state(state: str, result: dict[str, Any] | None) -> dict[str, str]:
     """Return where an ion stands, its newest result, and how old that is."""
     if result is None:
         return {"state": state, "value": "", "age": ""}
-    return {"state": state, "value": result["value"], "age": words.ago(result["age_h"])}
+    return {
+        "state": state,
+        "value": result["value"],
+        "age": "undated" if result["age_h"] is None else f"{words.ago(result['age_h'])} ago",
+    }
 
 
 def _likely(one: dict[str, Any], names: dict[str, Any]) -> str:
