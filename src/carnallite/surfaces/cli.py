@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_screen(screen: argparse.ArgumentParser) -> None:
-    forms = ["fhir", "csv", "omop", "mimic", "eicu", "physionet"]
+    forms = ["fhir", "csv", "omop", "mimic", "eicu", "physionet", "rows"]
     screen.add_argument("source", metavar="SOURCE", nargs="+", help="NDJSON, CSV, OMOP, MIMIC, eICU, PhysioNet 2012")
     screen.add_argument("--out", metavar="DIR", type=Path, required=True, help="a folder; a run goes on where it was")
     screen.add_argument("--format", choices=forms, help="found out if not given")

@@ -25,7 +25,7 @@ from carnallite.quantity import analytes
 from carnallite.record import Issue, rows_of
 from carnallite.record.warehouse import Delivery, Form, arrow, load, readings, take
 from carnallite.surfaces.screening import kept
-from carnallite.surfaces.screening.episodes import earlier, named
+from carnallite.surfaces.screening.episodes import NOW, earlier, named, parted
 from carnallite.surfaces.screening.screen import screen
 
 if TYPE_CHECKING:
@@ -238,6 +238,13 @@ def save(file: Path, table: pa.Table, what: str, quality: Quality | None = None)
     content = io.BytesIO()
     arrow("pyarrow.parquet").write_table(table.replace_schema_metadata(said), content, compression="zstd")
     kept.write(file, content.getvalue())
+
+
+def counted(file: Path) -> Quality:
+    """Return how many people stand in rows that do not say it."""
+    table = arrow("pyarrow.parquet").read_table(file, columns=["patient", "kind"])
+    keys = table.filter(arrow("pyarrow.compute").equal(table.column("kind"), "patient")).column("patient").to_pylist()
+    return Quality(people=sum(parted(key)[1] == NOW for key in keys))
 
 
 def said_in(file: Path) -> tuple[str, Quality | None]:

@@ -12,7 +12,9 @@ from carnallite import datafile
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
-    from carnallite.assessment import Assessment
+    from collections.abc import Sequence
+
+    from carnallite.assessment import Alert, Assessment
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,6 +33,7 @@ class Priority(datafile.Item, frozen=True, kw_only=True):
     status: str
     present: float
     refractory: tuple[str, ...]
+    quiet: tuple[str, ...]
     order: tuple[Line, ...]
 
 
@@ -49,11 +52,15 @@ def refractory(answer: Assessment) -> tuple[str, ...]:
 def place(answer: Assessment, patterns: tuple[str, ...]) -> tuple[int, int, int]:
     """Return the place of a patient in the order, the rank of the first rule that holds, and less the more hold."""
     is_disordered = any(getattr(answer.states, ion) in {"low", "high"} for ion in answer.states.__struct_fields__)
+    emergencies, unsafe, samples = map(_loud, (answer.emergencies, answer.unsafe, answer.samples))
     holds = {
-        "emergency": bool(answer.emergencies), "unsafe": bool(answer.unsafe), "refractory": bool(patterns),
-        "disorder": is_disordered, "doubt": bool(answer.samples), "none": True,
+        "emergency": bool(emergencies), "unsafe": bool(unsafe), "refractory": bool(patterns),
+        "disorder": is_disordered, "doubt": bool(samples), "none": True,
     }  # fmt: skip
     turn = next(number for number, line in enumerate(priority().order) if holds[line.id])
-    alerts = answer.emergencies or answer.unsafe
-    rank = min((knowledge().rules[alert.id].rank for alert in alerts), default=0)
-    return turn, rank, -len(alerts)
+    alerts = emergencies or unsafe or samples
+    return turn, min((knowledge().rules[one.id].rank for one in alerts), default=0), -len(alerts)
+
+
+def _loud(alerts: Sequence[Alert]) -> list[Alert]:
+    return [one for one in alerts if one.id not in priority().quiet]

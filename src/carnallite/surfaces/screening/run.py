@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -24,7 +24,7 @@ from carnallite.record.rows import VERSION as ROWS
 from carnallite.record.warehouse import WHOLE, Form, Taken, arrow, deliveries, form_of, taken_in
 from carnallite.surfaces.screening import kept
 from carnallite.surfaces.screening.cohort import cohort
-from carnallite.surfaces.screening.jobs import Answer, Episodes, Failure, Make, Quality, Take, made_of, said_in
+from carnallite.surfaces.screening.jobs import Answer, Episodes, Failure, Make, Quality, Take, counted, made_of, said_in
 from carnallite.surfaces.screening.priority import priority
 from carnallite.surfaces.screening.screen import VERSION
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from carnallite.surfaces.screening.jobs import Job
 
 MANIFEST, END = "manifest.json", "end.json"
+ROWS_FORM: Literal["rows"] = "rows"  # a source that was made by an earlier run, or written by somebody in this form
 PART_SIZE = 16_000_000  # [bytes] of a source that make a part
 PACKED = 8  # times that text shrinks when it is packed, about
 FEWEST, MOST = 4, 512  # parts
@@ -46,7 +47,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a folder is a screening of; it never changes while the folder lives."""
 
     schema: str = "carnallite.screening/1"
-    form: Form
+    form: Form | Literal["rows"]
     parts: int
     source: str  # a digest of the places, of which nobody learns where the data lie
 
@@ -83,7 +84,7 @@ class Options:
 
     sources: Sequence[str]
     out: Path
-    form: Form | None = None
+    form: Form | Literal["rows"] | None = None
     parts: int = 0
     now: datetime | None = None
     since: datetime | None = None
@@ -107,6 +108,11 @@ class Run:
     def out(self) -> Path:
         """Return the folder."""
         return self.options.out
+
+    def rows(self) -> list[Path]:
+        """Return the files with the rows of all parts: ours, or those of a source that are rows already."""
+        home = Path(self.options.sources[0]) if self.manifest.form == ROWS_FORM else self.out / "rows"
+        return sorted(home.glob("part-*.parquet"))
 
     def do(self, stage: str, jobs: Sequence[Job]) -> None:
         """Do jobs; what cannot be read is left out by name, what cannot be written ends the run.
@@ -147,8 +153,10 @@ def screened(options: Options, work: Work, said: Callable[[str, int, int, int], 
         if options.force:
             empty(options.out)
         run = Run(options, work, _opened(options), said)
-        taken = _take(run)
-        _make(run, taken)
+        taken = []
+        if run.manifest.form != ROWS_FORM:
+            taken = _take(run, run.manifest.form)
+            _make(run, run.manifest.form, taken)
         depth, library = depth_of(options.depth)
         _answer(run, depth, library)
         return _end(run, [taken_in(folder) for folder in taken], depth, library)
@@ -174,7 +182,7 @@ def depth_of(asked: Depth | None) -> tuple[Depth, str | None]:
 
 
 def _opened(options: Options) -> Manifest:
-    form = options.form or form_of(options.sources[0])
+    form = options.form or _form_of(options.sources)
     places = sorted(str(Path(one).resolve()) if "://" not in one else one for one in options.sources)
     digest = blake2b("\n".join(places[:1]).encode(), digest_size=12).hexdigest()
     file = options.out / MANIFEST
@@ -189,10 +197,18 @@ def _opened(options: Options) -> Manifest:
             do = "Name another folder, or give --force to begin anew."
             raise kept.FolderHoldsAnother(options.out.name, "it holds the screening of another source.", do)
         return there
-    found = [one for source in options.sources for one in deliveries(form, source)]
-    made = Manifest(form=form, parts=options.parts or _parts(found), source=digest)
+    if form == ROWS_FORM:
+        parts = len(list(Path(options.sources[0]).glob("part-*.parquet")))
+    else:
+        parts = options.parts or _parts([one for source in options.sources for one in deliveries(form, source)])
+    made = Manifest(form=form, parts=parts, source=digest)
     kept.write(file, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made
+
+
+def _form_of(sources: Sequence[str]) -> Form | Literal["rows"]:
+    first = Path(sources[0])
+    return ROWS_FORM if first.is_dir() and any(first.glob("part-*.parquet")) else form_of(sources[0])
 
 
 def _parts(found: Sequence[Delivery]) -> int:
@@ -203,9 +219,9 @@ def _parts(found: Sequence[Delivery]) -> int:
 # take -----------------------------------------------------------------------------------------------------------------
 
 
-def _take(run: Run) -> list[Path]:
+def _take(run: Run, form: Form) -> list[Path]:
     """Take the deliveries that are new or have changed; return the folders of all, the earliest first."""
-    options, form, home = run.options, run.manifest.form, run.out / "taken"
+    options, home = run.options, run.out / "taken"
     wanted = {_folder(one, options): one for source in options.sources for one in deliveries(form, source)}
     jobs = [
         Take(form=form, delivery=one, into=home / name, count=run.manifest.parts, since=options.since)
@@ -250,22 +266,22 @@ def _by_age(folder: Path) -> tuple[int, str, str]:
 # make -----------------------------------------------------------------------------------------------------------------
 
 
-def _make(run: Run, folders: Sequence[Path]) -> None:
+def _make(run: Run, form: Form, folders: Sequence[Path]) -> None:
     """Make the rows of all parts whose deliveries are not those of which they were made."""
     options, manifest = run.options, run.manifest
     taken = [taken_in(folder) for folder in folders]
-    if manifest.form in WHOLE and options.since is None:
+    if form in WHOLE and options.since is None:
         folders, taken = folders[-1:], taken[-1:]
     jobs = []
     for part in range(manifest.parts):
         held = [
             (one.order, one.name, one.header, one.parts.get("shared"), one.parts.get(f"{part:05d}")) for one in taken
         ]
-        what = made_of(ROWS, manifest.form, part, held, options.now, sorted(options.local.items()), options.episodes)
+        what = made_of(ROWS, form, part, held, options.now, sorted(options.local.items()), options.episodes)
         into = run.out / "rows" / f"part-{part:05d}.parquet"
         if said_in(into)[0] != what:
             jobs.append(Make(
-                form=manifest.form, folders=tuple(folders), part=part, into=into, made_of=what, now=options.now,
+                form=form, folders=tuple(folders), part=part, into=into, made_of=what, now=options.now,
                 local=options.local, episodes=options.episodes,
             ))  # fmt: skip
     run.do("sorting", jobs)
@@ -277,12 +293,18 @@ def _make(run: Run, folders: Sequence[Path]) -> None:
 def _answer(run: Run, depth: Depth, library: str | None) -> None:
     """Answer all parts whose rows, knowledge or library are not those that were answered."""
     jobs = []
-    for rows in sorted((run.out / "rows").glob("part-*.parquet")):
-        what = made_of(VERSION, said_in(rows)[0], depth, library, priority(), cohort())
+    for rows in run.rows():
+        what = made_of(VERSION, said_in(rows)[0] or _stamp(rows), depth, library, priority(), cohort())
         into = run.out / "answers" / rows.name
         if said_in(into)[0] != what:
             jobs.append(Answer(rows=rows, into=into, made_of=what, depth=depth, library=library))
     run.do("answering", jobs)
+
+
+def _stamp(file: Path) -> str:
+    """Return what tells that a file of somebody else is still the same."""
+    said = file.stat()
+    return f"{said.st_size} {said.st_mtime_ns}"
 
 
 def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) -> End:
@@ -296,10 +318,8 @@ def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) ->
     from carnallite.surfaces.screening import pages, report, worklist  # noqa: PLC0415  (Jinja2 comes with them)
 
     quality = Quality()
-    for rows in sorted((run.out / "rows").glob("part-*.parquet")):
-        one = said_in(rows)[1]
-        if one is not None:
-            quality.join(one)
+    for rows in run.rows():
+        quality.join(said_in(rows)[1] or counted(rows))
     answers = sorted((run.out / "answers").glob("part-*.parquet"))
     listed = worklist.write(run.out, answers, library_name=library)
     found = report.report(answers, quality, depth=depth, library=library)

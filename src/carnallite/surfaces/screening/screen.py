@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from carnallite import __version__
-from carnallite.assessment import Columns, Facts, assess_all
+from carnallite.assessment import ABSENT, Facts, assess_all, panel
 from carnallite.knowledge import knowledge
 from carnallite.record import Reading, membership, timelines_of
 from carnallite.record.warehouse import arrow
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-    from carnallite.assessment import Alert, Assessment, Depth
+    from carnallite.assessment import Alert, Assessment, Depth, Panel
     from carnallite.record import Timeline
 
 VERSION = "carnallite.answers/1"
@@ -34,7 +37,8 @@ def schema() -> pa.Schema:
     facts of the first alert in our words. Causes and factors are sorted, most probable first, with their probability
     [1]. `asked` holds the answers to the questions of ``cohort.toml`` in their order: 0 no, 1 not known, 2 yes, -1 not
     asked. `low_potassium` and `low_magnesium` tell how a low ion of this episode went, in the fields of
-    `cohort.Course`.
+    `cohort.Course`. Of whom nothing is out of range and no rule says anything, causes, factors, tests and results are
+    null: nothing was asked of them.
     """
     library = arrow()
     text, number, names = library.string(), library.float64(), library.list_(library.string())
@@ -85,29 +89,46 @@ def screen(rows: pa.Table, *, depth: Depth = "findings") -> pa.Table:
 
 
 def _answered(some: list[tuple[str, Timeline]], depth: Depth) -> Iterable[dict[str, Any]]:
+    """Yield the rows of some people: who has something is assessed, of the others their states are told."""
     if not some:
         return
-    answers = assess_all([Reading(timeline) for _, timeline in some], version=__version__, depth=depth)
-    columns = Columns([Facts(timeline) for _, timeline in some])
-    questions = asked(columns)
-    for row, ((key, timeline), answer) in enumerate(zip(some, answers, strict=True)):
-        yield _row(key, answer) | {
-            "places": sorted(columns.people[row].places()),
-            "drugs": _drugs(columns.people[row]),
+    everybody = panel(timeline for _, timeline in some)
+    questions, concerned = asked(everybody.columns), _concerned(everybody)
+    chosen = [Reading(timeline) for (_, timeline), has in zip(some, concerned, strict=True) if has]
+    answers = iter(assess_all(chosen, version=__version__, depth=depth))
+    for row, ((key, timeline), has) in enumerate(zip(some, concerned, strict=True)):
+        person = everybody.columns.people[row]
+        yield (_row(next(answers)) if has else _nothing(everybody, row)) | _who(key, timeline) | {
+            "places": sorted(person.places()),
+            "drugs": _drugs(person),
             "asked": questions[row].tolist(),
             "low_potassium": course(timeline, "serum_potassium", "potassium"),
             "low_magnesium": course(timeline, "serum_magnesium", "magnesium"),
-        }
+        }  # fmt: skip
 
 
-def _row(key: str, answer: Assessment) -> dict[str, Any]:
+def _concerned(everybody: Panel) -> NDArray[np.bool_]:
+    """Return who has an ion out of range, or of whom a rule says something."""
+    parts = [np.isin(state, ("low", "high")) for state in everybody.states.values()]
+    return np.asarray(np.any([*parts, *(said != ABSENT for said in everybody.alerts.values())], axis=0))
+
+
+def _who(key: str, timeline: Timeline) -> dict[str, Any]:
     patient, episode = parted(key)
+    return {"patient": patient, "episode": episode, "index": timeline.index}
+
+
+def _nothing(everybody: Panel, row: int) -> dict[str, Any]:
+    """Return the row of somebody of whom nothing is to be said."""
+    states = {ion: str(state[row]) for ion, state in everybody.states.items()}
+    last = len(priority().order) - 1
+    return {"priority": priority().order[last].id, "turn": last, "rank": 0} | states
+
+
+def _row(answer: Assessment) -> dict[str, Any]:
     patterns = refractory(answer)
     turn, rank, more = place(answer, patterns)
     return {
-        "patient": patient,
-        "episode": episode,
-        "index": answer.index,
         "priority": priority().order[turn].id,
         "turn": turn,
         "rank": rank * 100 + more,
