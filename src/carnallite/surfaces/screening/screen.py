@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carnallite import __version__
-from carnallite.assessment import ABSENT, Facts, assess_all, panel
+from carnallite.assessment import ABSENT, PRESENT, assess_all, finding, panel_of
 from carnallite.knowledge import knowledge
-from carnallite.record import Reading, membership, timelines_of
+from carnallite.record import Reading, keys_of, timelines_of
+from carnallite.record.rows import edges as edges_of
 from carnallite.record.warehouse import arrow
 from carnallite.surfaces.screening.cohort import asked, course
 from carnallite.surfaces.screening.episodes import parted
 from carnallite.surfaces.screening.priority import place, priority, refractory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from carnallite.assessment import Alert, Assessment, Depth, Panel
+    from carnallite.assessment import Alert, Assessment, Columns, Depth, Panel
     from carnallite.record import Timeline
 
 VERSION = "carnallite.answers/1"
-AT_ONCE = 500  # patients whose answers are put together at a time
+AT_ONCE = 4000  # patients whose answers are put together at a time
+PLACES = ("outpatient", "emergency", "ward", "intensive care")
+_LOW = ("hypomagnesemia_episode", "hypokalemia_episode")
 
 
 @cache
@@ -77,52 +80,100 @@ def screen(rows: pa.Table, *, depth: Depth = "findings") -> pa.Table:
     RecordRefused
         It is no table of rows.
     """
-    found: list[dict[str, Any]] = []
-    some: list[tuple[str, Timeline]] = []
-    for pair in timelines_of(rows):
-        some.append(pair)
-        if len(some) == AT_ONCE:
-            found += _answered(some, depth)
-            some = []
-    found += _answered(some, depth)
-    return arrow().Table.from_pylist(found, schema=schema())
+    edges = edges_of(rows)
+    parts = [_answered(rows.slice(begin, end - begin), depth) for begin, end in _spans(edges)]
+    return arrow().Table.from_pylist([row for part in parts for row in part], schema=schema())
 
 
-def _answered(some: list[tuple[str, Timeline]], depth: Depth) -> Iterable[dict[str, Any]]:
-    """Yield the rows of some people: who has something is assessed, of the others their states are told."""
-    if not some:
-        return
-    everybody = panel(timeline for _, timeline in some)
-    questions, concerned = asked(everybody.columns), _concerned(everybody)
-    chosen = [Reading(timeline) for (_, timeline), has in zip(some, concerned, strict=True) if has]
-    answers = iter(assess_all(chosen, version=__version__, depth=depth))
-    for row, ((key, timeline), has) in enumerate(zip(some, concerned, strict=True)):
-        person = everybody.columns.people[row]
-        yield (_row(next(answers)) if has else _nothing(everybody, row)) | _who(key, timeline) | {
-            "places": sorted(person.places()),
-            "drugs": _drugs(person),
-            "asked": questions[row].tolist(),
-            "low_potassium": course(timeline, "serum_potassium", "potassium"),
-            "low_magnesium": course(timeline, "serum_magnesium", "magnesium"),
-        }  # fmt: skip
+def _spans(edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield from where to where the rows of so many patients stand."""
+    for first in range(0, len(edges) - 1, AT_ONCE):
+        yield edges[first], edges[min(first + AT_ONCE, len(edges) - 1)]
+
+
+def _answered(rows: pa.Table, depth: Depth) -> list[dict[str, Any]]:
+    """Return the answers of some people: who has something is assessed, of the others their states are told."""
+    everybody, keys = panel_of(rows), keys_of(rows)
+    concerned, low = _concerned(everybody), _has_low(everybody.columns)
+    told = dict(_timelines(rows, np.flatnonzero(concerned | low)))
+    chosen = np.flatnonzero(concerned).tolist()
+    answers = assess_all([Reading(told[turn]) for turn in chosen], version=__version__, depth=depth)
+    found = _plain(everybody, keys, rows)
+    for turn, answer in zip(chosen, answers, strict=True):
+        found[turn] |= _row(answer)
+    for turn in np.flatnonzero(low).tolist():
+        found[turn]["low_potassium"] = course(told[turn], "serum_potassium", "potassium")
+        found[turn]["low_magnesium"] = course(told[turn], "serum_magnesium", "magnesium")
+    return found
+
+
+def _timelines(rows: pa.Table, turns: NDArray[np.int64]) -> Iterator[tuple[int, Timeline]]:
+    edges = edges_of(rows)
+    for turn in turns.tolist():
+        ((_, timeline),) = timelines_of(rows.slice(edges[turn], edges[turn + 1] - edges[turn]))
+        yield turn, timeline
 
 
 def _concerned(everybody: Panel) -> NDArray[np.bool_]:
-    """Return who has an ion out of range, or of whom a rule says something."""
+    """Return who has an ion out of range, or of whom a rule says something that asks for something."""
     parts = [np.isin(state, ("low", "high")) for state in everybody.states.values()]
-    return np.asarray(np.any([*parts, *(said != ABSENT for said in everybody.alerts.values())], axis=0))
+    loud = [said != ABSENT for id, said in everybody.alerts.items() if id not in priority().quiet]
+    return np.asarray(np.any([*parts, *loud], axis=0))
 
 
-def _who(key: str, timeline: Timeline) -> dict[str, Any]:
-    patient, episode = parted(key)
-    return {"patient": patient, "episode": episode, "index": timeline.index}
+def _has_low(columns: Columns) -> NDArray[np.bool_]:
+    """Return whose magnesium or potassium was low in this episode."""
+    return np.asarray(np.any([finding(id, columns) == PRESENT for id in _LOW], axis=0))
 
 
-def _nothing(everybody: Panel, row: int) -> dict[str, Any]:
-    """Return the row of somebody of whom nothing is to be said."""
-    states = {ion: str(state[row]) for ion, state in everybody.states.items()}
-    last = len(priority().order) - 1
-    return {"priority": priority().order[last].id, "turn": last, "rank": 0} | states
+def _plain(everybody: Panel, keys: Sequence[str], rows: pa.Table) -> list[dict[str, Any]]:
+    """Return what is told of everybody."""
+    columns, last = everybody.columns, len(priority().order) - 1
+    heads = rows.filter(arrow("pyarrow.compute").equal(rows.column("kind"), "patient"))
+    indexes = heads.column("index").to_pylist()
+    states = {ion: state.tolist() for ion, state in everybody.states.items()}
+    questions, places, drugs = asked(columns).tolist(), _places(columns), _drugs(columns)
+    samples = _quiet(everybody)
+    found = []
+    for turn, (key, index) in enumerate(zip(keys, indexes, strict=True)):
+        patient, episode = parted(key)
+        found.append({
+            "patient": patient, "episode": episode, "index": index, "priority": priority().order[last].id,
+            "turn": last, "rank": 0, "asked": questions[turn], "places": places[turn], "drugs": drugs[turn],
+        } | samples[turn] | {ion: state[turn] for ion, state in states.items()})  # fmt: skip
+    return found
+
+
+def _listed(truths: Mapping[str, NDArray[np.bool_]], size: int) -> list[list[str]]:
+    """Return for everybody the names of what holds, in the order of the names."""
+    found: list[list[str]] = [[] for _ in range(size)]
+    for name, holds in sorted(truths.items()):
+        for turn in np.flatnonzero(holds).tolist():
+            found[turn].append(name)
+    return found
+
+
+def _places(columns: Columns) -> list[list[str]]:
+    return _listed({place: columns.everyone.illness.is_seen((place,)) for place in PLACES}, columns.size)
+
+
+def _drugs(columns: Columns) -> list[list[str]]:
+    """Return the classes of drugs that are taken."""
+    taken = {id: columns.truth("taking", id) == PRESENT for id in knowledge().drugs}
+    return _listed(taken, columns.size)
+
+
+def _quiet(everybody: Panel) -> list[dict[str, Any]]:
+    """Return the alerts that place nobody on the list, for those of whom there are no others."""
+    found: list[dict[str, Any]] = [
+        {"emergencies": [], "unsafe": [], "samples": []} for _ in range(everybody.columns.size)
+    ]
+    names = {"emergency": "emergencies", "unsafe": "unsafe", "sample": "samples"}
+    rules = [knowledge().rules[id] for id in priority().quiet]
+    for rule in sorted(rules, key=lambda rule: (rule.rank, rule.id)):
+        for turn in np.flatnonzero(everybody.alerts[rule.id] != ABSENT).tolist():
+            found[turn][names[rule.kind]].append(rule.id)
+    return found
 
 
 def _row(answer: Assessment) -> dict[str, Any]:
@@ -161,16 +212,3 @@ def _because(answer: Assessment) -> str:
 
 def _ids(alerts: Iterable[Alert]) -> list[str]:
     return [one.id for one in alerts]
-
-
-def _drugs(person: Facts) -> list[str]:
-    """Return the classes of drugs that are taken."""
-    taken = {one.ingredient for one in person.timeline.exposures if person.is_taken(one)}
-    return sorted(
-        {
-            group
-            for ingredient in taken
-            for group in membership().get(ingredient, (ingredient,))
-            if group in knowledge().drugs
-        }
-    )
