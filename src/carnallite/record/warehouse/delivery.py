@@ -7,6 +7,7 @@ not at all; `taken.json` in it says what it was.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import md5, sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
@@ -170,14 +171,22 @@ class Sorter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._flush()
-        for writer, file in self._writers.values():
+        try:
             if kind is None:
-                writer.close()
-                file.flush()
-                os.fsync(file.fileno())
-            file.close()
+                self._flush()
+                self._finish()
+        finally:
+            for writer, file in self._writers.values():
+                writer.is_open = False  # or it would try to end its file when it is forgotten
+                with suppress(OSError):
+                    file.close()
+
+    def _finish(self) -> None:
+        """End all files, so that they are on the disk."""
+        for writer, file in self._writers.values():
+            writer.close()
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def digests(folder: Path) -> dict[str, str]:

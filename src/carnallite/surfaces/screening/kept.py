@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -77,4 +78,7 @@ def settle(folder: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what an earlier run left half written."""
     for left in folder.glob(f".*{_WAITING}"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)

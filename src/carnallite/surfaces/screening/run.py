@@ -189,8 +189,6 @@ def _opened(options: Options) -> Manifest:
     for name in ("", "taken", "rows", "answers"):
         (options.out / name).mkdir(exist_ok=True)
         kept.sweep(options.out / name)
-    for left in (options.out / "taken").glob(".*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
     if file.exists():
         there = msgspec.json.decode(file.read_bytes(), type=Manifest)
         if (there.form, there.source) != (form, digest) or options.parts not in {0, there.parts}:
