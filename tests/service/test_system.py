@@ -138,13 +138,16 @@ def test_h54_too_many_calls_are_told_so_and_emergencies_still_get_through() -> N
         client.house.lanes["emergencies"].most = 0
         none = client.hook(call(FIRST, userId="Practitioner/2"))
         assert client.get("/healthz").status_code == 200
-        assert b'carnallite_shed_total{lane="answers"} 3.0' in client.house.metrics.text()
+        assert b'carnallite_shed_total{lane="answers"} 2.0' in client.house.metrics.text()
+        assert b'carnallite_shed_total{lane="door"} 1.0' in client.house.metrics.text()
     for answer in (well, none):
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         outcome(answer)
     assert sick.status_code == 200
     assert sick.json()["cards"][0]["indicator"] == "critical"
+    assert "only emergencies were evaluated" in sick.json()["cards"][0]["detail"]
+    assert sick.json()["extension"][hooks.EXTENSION]["only"] == "emergencies"
 
 
 # workers that are processes ------------------------------------------------------------------------------------------

@@ -105,9 +105,7 @@ def _route(house: House, path: str, method: str, answer: Answer, *, guarded: boo
         request.state.id = uuid.uuid4().hex
         begun = time.perf_counter()
         try:
-            if guarded:
-                await house.verify(request)
-            response = await answer(request, house)
+            response = await (_guarded(house, request, answer) if guarded else answer(request, house))
         except Refusal as error:
             response = refused(error)
         except StoreFailed:
@@ -121,6 +119,17 @@ def _route(house: House, path: str, method: str, answer: Answer, *, guarded: boo
         return _told(house, response, request, path, begun)
 
     return Route(path, endpoint, methods=[method])
+
+
+async def _guarded(house: House, request: Request, answer: Answer) -> Response:
+    """Answer one who may call, unless there is no room: then the body is not even read."""
+    house.admit()
+    house.entered += 1
+    try:
+        await house.verify(request)
+        return await answer(request, house)
+    finally:
+        house.entered -= 1
 
 
 def _told(house: House, response: Response, request: Request, route: str, begun: float) -> Response:

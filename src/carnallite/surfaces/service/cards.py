@@ -74,6 +74,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: datetime
     mark: str
     suggestions: tuple[Drafts, ...] = ()
+    is_partial: bool = False  # only emergencies were evaluated
 
 
 @cache

@@ -154,6 +154,7 @@ class Door:
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 ms behind its header
         listener.listen(self._limits.waiting)
         while True:
             try:

@@ -186,6 +186,8 @@ def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:
     told: dict[str, Any] = {"index": found.index, "states": found.states, "shown_before": before}
     if found.missing:
         told["missing"] = found.missing
+    if found.is_partial:
+        told["only"] = "emergencies"
     if settings.not_available:
         told["not_available"] = settings.not_available
     if settings.is_demonstration:
@@ -196,6 +198,8 @@ def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:
 def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact], patient: str) -> Card:
     name = str(uuid.uuid4())
     marked = DEMONSTRATION if settings.is_demonstration else ""
+    if found.is_partial:
+        marked += "Too many calls: only emergencies were evaluated. "
     if settings.not_available:
         marked += f"Not available here: {', '.join(settings.not_available)}. "
     suggestions = tuple(_suggestion(one) for one in found.suggestions)

@@ -52,6 +52,7 @@ class House:
         self.issued, self.metrics = Issued(), Metrics()
         self.local = _local(settings)
         self.lanes: dict[str, Lane] = {}
+        self.entered = 0  # calls that are being read, evaluated or written down
         self.is_open = False
 
     def open(self) -> None:
@@ -59,10 +60,14 @@ class House:
         work.warm()  # also builds a library where there is none, once
         processes = self.settings.workers != 0
         count = self.settings.workers or cores()
-        deadline, fit = self.settings.deadline_s, self.settings.fit_deadline_s
+        deadline, fit, patience = self.settings.deadline_s, self.settings.fit_deadline_s, self.settings.patience_s
+
+        def lane(workers: int, waiting: int) -> Lane:
+            return Lane(workers, waiting, deadline, processes=processes, patience_s=patience, warm=work.warm)
+
         self.lanes = {
-            "answers": Lane(count, self.settings.waiting, deadline, processes=processes, warm=work.warm),
-            "emergencies": Lane(1, _TRIAGE, deadline, processes=processes, warm=work.warm),
+            "answers": lane(count, self.settings.waiting),
+            "emergencies": lane(1, _TRIAGE),
             "fits": Lane(1, _WAITING_FITS, fit, processes=processes, warm=work.warm),
         }
         for name, lane in self.lanes.items():
@@ -97,6 +102,18 @@ class House:
             self.metrics.shed.labels(lane).inc()
             raise
 
+    def admit(self) -> None:
+        """Turn away at the door what could only wait: before a body is read, while nothing of it costs anything.
+
+        Raises
+        ------
+        Busy
+            Every lane is full.
+        """
+        if self.entered >= sum(self.lanes[name].most for name in ("answers", "emergencies")):
+            self.metrics.shed.labels("door").inc()
+            raise Busy
+
     async def evaluate(
         self, what: Callable[[work.Task], Found | work.NotRead], task: work.Task
     ) -> Found | work.NotRead:
@@ -118,7 +135,7 @@ class House:
             worst = tuple(fact for fact in found.facts if fact.indicator == "critical")
             if not worst:
                 raise
-            return replace(found, facts=worst)
+            return replace(found, facts=worst, is_partial=True)
 
     async def verify(self, request: Request) -> None:
         """Let in who may call.

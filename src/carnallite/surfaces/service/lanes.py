@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import os
 import queue
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +45,8 @@ class Lane:
         How many calls may wait besides.
     deadline_s : float
         [s] From the beginning of a computation to its end; a process that takes longer is stopped.
+    patience_s : float
+        [s] That a call waits for a worker at most; by then a client has gone on without the answer.
     processes : bool
         Whether workers are processes; otherwise threads, which cannot be stopped.
     warm : callable, optional
@@ -51,9 +54,11 @@ class Lane:
     """
 
     def __init__(
-        self, workers: int, waiting: int, deadline_s: float, *, processes: bool, warm: Callable[[], None] | None = None
-    ) -> None:
+        self, workers: int, waiting: int, deadline_s: float, *, processes: bool, patience_s: float = _START,
+        warm: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self.workers, self.most, self.deadline_s = workers, workers + waiting, deadline_s
+        self.patience_s = patience_s
         self.inside = 0  # calls that compute or wait
         self._threads = ThreadPoolExecutor(workers)
         self._idle: queue.SimpleQueue[_Process] | None = queue.SimpleQueue() if processes else None
@@ -77,11 +82,14 @@ class Lane:
             raise Busy
         self.inside += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, *given)
+            entered = time.monotonic()
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._do, entered, work, *given)
         finally:
             self.inside -= 1
 
-    def _do(self, work: Callable[..., T], *given: Any) -> T:
+    def _do(self, entered: float, work: Callable[..., T], *given: Any) -> T:
+        if time.monotonic() - entered > self.patience_s:
+            raise Busy
         if self._idle is None:
             return work(*given)
         process = self._idle.get()

@@ -60,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Processes that compute; none given: one for each core; 0: threads of the one process."),
     ] = None
     waiting: Annotated[int, Meta(description="Calls that may wait for a worker; further ones get 503.", ge=0)] = 16
+    patience_s: Annotated[
+        float, Meta(description="[s] For which a call for cards waits at most for a worker; then it gets 503.")
+    ] = 1.0
     deadline_s: Annotated[float, Meta(description="[s] After which a worker is stopped and the call gets 503.")] = 10.0
     fit_deadline_s: Annotated[float, Meta(description="[s] The same for an individual fit.")] = 120.0
     depth: Annotated[
