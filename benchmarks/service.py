@@ -261,6 +261,7 @@ def main() -> int:
         command = [Path(sys.executable).with_name("carnallite"), "serve", "--config", config]
         with Path(folder, "log").open("w") as log, subprocess.Popen(command, stderr=log) as service:
             _until_ready(options.port)
+            options.pid = service.pid
             load = os.getloadavg()[0]
             lines = asyncio.run(measure(options.port, options))
             begun = time.perf_counter()
@@ -268,7 +269,7 @@ def main() -> int:
             service.wait(20)
     print(f"Load of the machine before: {load:.1f}. Stopped in {time.perf_counter() - begun:.1f} s.\n")
     print(
-        "| call | a second | calls | p50 [ms] | p95 | p99 | not answered | wrong |\n|---|---|---|---|---|---|---|---|"
+        "| call | a second | calls | p50 [ms] | p95 | p99 | CPU [ms] | not answered | wrong |\n|---|---|---|---|---|---|---|---|---|"
     )
     print("\n".join(lines))
     return 0

@@ -62,12 +62,12 @@ class House:
         count = self.settings.workers or cores()
         deadline, fit, patience = self.settings.deadline_s, self.settings.fit_deadline_s, self.settings.patience_s
 
-        def lane(workers: int, waiting: int) -> Lane:
+        def quick(workers: int, waiting: int) -> Lane:
             return Lane(workers, waiting, deadline, processes=processes, patience_s=patience, warm=work.warm)
 
         self.lanes = {
-            "answers": lane(count, self.settings.waiting),
-            "emergencies": lane(1, _TRIAGE),
+            "answers": quick(count, self.settings.waiting),
+            "emergencies": quick(1, _TRIAGE),
             "fits": Lane(1, _WAITING_FITS, fit, processes=processes, warm=work.warm),
         }
         for name, lane in self.lanes.items():
