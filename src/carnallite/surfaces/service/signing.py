@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carnallite.errors import SettingError
+from carnallite.errors import ExtraMissing, SettingError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,8 +32,11 @@ class Signer:
     """
 
     def __init__(self, path: str) -> None:
-        from jwt import PyJWK, PyJWTError  # noqa: PLC0415  (an extra; start-up stays fast)
-
+        try:
+            from jwt import PyJWK, PyJWTError  # noqa: PLC0415  (an extra; start-up stays fast)
+        except ImportError:
+            do = "Install it: pip install 'carnallite[service]'."
+            raise ExtraMissing("our own tokens", "the package pyjwt is not installed.", do) from None
         file = Path(path)
         try:
             if file.stat().st_mode & 0o077:
