@@ -37,6 +37,12 @@ def jwk(key: Any, kid: str) -> dict[str, Any]:
     return json.loads(kind.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"}
 
 
+def private(key: Any, kid: str) -> dict[str, Any]:
+    """Return a whole key as a JWK."""
+    kind = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
+    return json.loads(kind.to_jwk(key)) | {"kid": kid}
+
+
 def jwks(*members: dict[str, Any]) -> bytes:
     return json.dumps({"keys": members}).encode()
 

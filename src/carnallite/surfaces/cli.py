@@ -43,6 +43,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
   carnallite template                a CSV timeline to fill in
   carnallite export sbml FILE        the model of the body for other simulators
+  carnallite fetch URL --out DIR     records of a FHIR server by Bulk Data export, for screen
   carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP
   carnallite doctor                  check the installation
 
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", type=Path)
     export.add_argument("--force", action="store_true", help="overwrite the file")
     export.set_defaults(run=_export)
+    _add_fetch(commands.add_parser("fetch", help="records of a FHIR server by Bulk Data export, for screen"))
     _add_serve(commands.add_parser("serve", help="cards and FHIR answers over HTTP, for programs of a hospital"))
     doctor = commands.add_parser("doctor", help="check the installation")
     doctor.set_defaults(run=_doctor)
@@ -166,6 +168,38 @@ def _add_forecast(forecast: argparse.ArgumentParser) -> None:
     forecast.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw a figure")
     forecast.add_argument("--force", action="store_true", help="overwrite the figure")
     forecast.set_defaults(run=_forecast)
+
+
+def _add_fetch(fetch: argparse.ArgumentParser) -> None:
+    fetch.add_argument("base", metavar="URL", help="base of the FHIR server")
+    fetch.add_argument("--out", metavar="DIR", type=Path, required=True, help="a folder; a run goes on where it was")
+    fetch.add_argument("--client", metavar="ID", required=True, help="the name that the server gave us")
+    fetch.add_argument("--key", metavar="FILE", required=True, help="our private key, a JWK (ES384 or RS384)")
+    fetch.add_argument("--types", metavar="A,B", default="", help="kinds of resources; by default all that are read")
+    fetch.add_argument("--since", metavar="ISO", type=_moment, help="only what changed since")
+    fetch.add_argument("--group", metavar="ID", default="", help="only the patients of this group")
+    fetch.add_argument("--address", metavar="URL", action="append", default=[], help="where tokens or files are")
+    fetch.add_argument("--network", metavar="CIDR", action="append", default=[], help="of the house: 10.20.0.0/16")
+    fetch.add_argument("--loopback", action="store_true", help="the server is on this machine")
+    fetch.add_argument("--authority", metavar="FILE", default="", help="certificates of the house's own authority")
+    fetch.set_defaults(run=_fetch)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """Bring records of a server into a folder."""
+    from carnallite.surfaces.service.backend import Backend  # noqa: PLC0415
+    from carnallite.surfaces.service.signing import Signer  # noqa: PLC0415
+
+    backend = Backend(
+        options.base, options.client, Signer(options.key), addresses=tuple(options.address),
+        networks=options.network, loopback=options.loopback, authority=options.authority,
+    )  # fmt: skip
+    since = options.since.isoformat() if options.since else ""
+    kinds = tuple(one for one in options.types.split(",") if one)
+    found = backend.fetch(options.out, kinds, since=since, group=options.group)
+    sys.stdout.writelines(f"{kind}\t{lines}\n" for kind, lines in sorted(found.lines.items()))
+    sys.stderr.write(f"carnallite: as of {found.at}; next time: --since {found.at}\n")
+    return OK
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:

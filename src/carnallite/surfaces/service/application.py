@@ -24,7 +24,7 @@ from carnallite.surfaces.service.logs import Log
 from carnallite.surfaces.service.refusal import FHIR_JSON, Refusal, encoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from datetime import datetime
 
     from starlette.requests import Request
@@ -98,6 +98,11 @@ def application(
     app.router.redirect_slashes = False
     app.state.house = house
     return app
+
+
+def add(app: Starlette, answers: Mapping[str, Answer]) -> None:
+    """Let the service answer at further paths, as `Smart.answers` names them."""
+    app.router.routes.extend(_route(app.state.house, path, "GET", answer) for path, answer in answers.items())
 
 
 def _route(house: House, path: str, method: str, answer: Answer, *, guarded: bool = False) -> Route:

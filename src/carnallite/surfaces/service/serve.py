@@ -31,7 +31,7 @@ def command(options: argparse.Namespace) -> int:
     """
     try:
         from carnallite.surfaces.service import settings  # noqa: PLC0415
-        from carnallite.surfaces.service.application import application  # noqa: F401, PLC0415
+        from carnallite.surfaces.service.application import add, application  # noqa: F401, PLC0415
     except ImportError as error:
         what = f"'{error.name}' is not installed."
         raise ExtraMissing("carnallite serve", what, "pip install 'carnallite[service]'") from None
@@ -59,8 +59,9 @@ def opened(chosen: Settings) -> Store:
 
 def built(chosen: Settings, store: Store) -> Starlette:
     """Return the service of some settings: who may call is known by tokens, who is asked stands in a list."""
-    from carnallite.surfaces.service.application import application  # noqa: PLC0415
+    from carnallite.surfaces.service.application import add, application  # noqa: PLC0415
     from carnallite.surfaces.service.outward import Outward  # noqa: PLC0415
+    from carnallite.surfaces.service.smart import Smart  # noqa: PLC0415
     from carnallite.surfaces.service.tokens import Tokens  # noqa: PLC0415
 
     keys = [url for client in chosen.clients for url in client.jku]
@@ -68,7 +69,11 @@ def built(chosen: Settings, store: Store) -> Starlette:
         [*chosen.fhir_servers, *keys], networks=chosen.networks, loopback=chosen.loopback, authority=chosen.authority
     )
     tokens = Tokens(chosen.clients, store.remember, outward.keys) if chosen.clients else None
-    return application(chosen, store, tokens=tokens, fetch=outward.get if chosen.fhir_servers else None)
+    fetch = outward.get if chosen.fhir_servers else None
+    app = application(chosen, store, tokens=tokens, fetch=fetch)
+    if chosen.smart:
+        add(app, Smart(chosen, chosen.smart).answers())
+    return app
 
 
 def _listen(chosen: Settings, store: Store) -> None:

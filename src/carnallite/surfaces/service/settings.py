@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from carnallite import datafile
 from carnallite.errors import SettingError, did_you_mean
+from carnallite.surfaces.service.apps import App
 from carnallite.surfaces.service.door import Limits
 from carnallite.surfaces.service.tokens import Client
 
@@ -92,6 +93,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     launch_url: Annotated[str, Meta(description="SMART launch address that cards link to.")] = ""
     fhir_servers: Annotated[
         tuple[str, ...], Meta(description="FHIR servers that may be asked; no other address ever is.")
+    ] = ()
+    smart: Annotated[
+        tuple[App, ...],
+        Meta(description="EHRs that open the report by SMART App Launch: tables, see `[[smart]]` below."),
     ] = ()
     networks: Annotated[
         tuple[str, ...], Meta(description="Networks of the house in which they may lie, such as 10.20.0.0/16.")

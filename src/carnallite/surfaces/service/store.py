@@ -189,6 +189,10 @@ class Store:
         """
         return self._digest("patient", f"{at.astimezone(UTC):%Y-%m}", patient)[:32]
 
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 bytes for another purpose, the same in every process; they tell nothing of the key."""
+        return bytes.fromhex(self._digest("derived", purpose))
+
     def shown(self, key: str, fact: str, at: datetime) -> None:
         """Take note that a fact was shown for a patient; only digests of both are kept, for a while.
 
