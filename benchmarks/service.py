@@ -269,7 +269,8 @@ def main() -> int:
             service.wait(20)
     print(f"Load of the machine before: {load:.1f}. Stopped in {time.perf_counter() - begun:.1f} s.\n")
     print(
-        "| call | a second | calls | p50 [ms] | p95 | p99 | CPU [ms] | not answered | wrong |\n|---|---|---|---|---|---|---|---|---|"
+        "| call | a second | calls | p50 [ms] | p95 | p99 | CPU [ms] | not answered | wrong |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     )
     print("\n".join(lines))
     return 0

@@ -80,7 +80,7 @@ def screen(rows: pa.Table, *, depth: Depth = "findings") -> pa.Table:
     RecordRefused
         It is no table of rows.
     """
-    edges = edges_of(rows)
+    edges = edges_of(rows).tolist()
     parts = [_answered(rows.slice(begin, end - begin), depth) for begin, end in _spans(edges)]
     return arrow().Table.from_pylist([row for part in parts for row in part], schema=schema())
 
@@ -108,7 +108,7 @@ def _answered(rows: pa.Table, depth: Depth) -> list[dict[str, Any]]:
 
 
 def _timelines(rows: pa.Table, turns: NDArray[np.int64]) -> Iterator[tuple[int, Timeline]]:
-    edges = edges_of(rows)
+    edges = edges_of(rows).tolist()
     for turn in turns.tolist():
         ((_, timeline),) = timelines_of(rows.slice(edges[turn], edges[turn + 1] - edges[turn]))
         yield turn, timeline
