@@ -1,7 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
-from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, timelines_of
+from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, some_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -39,5 +39,6 @@ __all__ = [
     "read_all",
     "read_record",
     "rows_of",
+    "some_of",
     "timelines_of",
 ]
