@@ -12,6 +12,7 @@ from carnallite.record.timeline import (
     Patient,
     Procedure,
     Reading,
+    Sex,
     Timeline,
     Unread,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Procedure",
     "Reading",
     "Rows",
+    "Sex",
     "Timeline",
     "Unread",
     "fhir_reading",
