@@ -26,6 +26,7 @@ class Facts:
 
     def __init__(self, everyone: Everyone, row: int) -> None:
         self.everyone, self.row = everyone, row
+        self._latest: dict[tuple[str, bool], Observation | None] = {}
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -52,7 +53,10 @@ class Facts:
 
     def latest(self, quantity: str, *, preliminary: bool = False) -> Observation | None:
         """Return the newest result that still informs; one without a date only where no other has one."""
-        return self.one(self.everyone.measured.latest(quantity, preliminary=preliminary))
+        key = (quantity, preliminary)
+        if key not in self._latest:
+            self._latest[key] = self.one(self.everyone.measured.latest(quantity, preliminary=preliminary))
+        return self._latest[key]
 
     def extreme(self, quantity: str, level: str) -> Observation | None:
         """Return the lowest ("low") or highest ("high") result of the last days."""
