@@ -2,8 +2,8 @@
 """How many patients a second of one core are asked for findings and rules, from a table of rows; beside reading it.
 
 The patients are drawn: of each about a hundred rows of results, drugs, conditions, procedures and encounters in two
-years, at random. `rules`: findings and rules; `panel`: with causes, factors and links. `scan`: reading the same columns
-of the same table as Parquet, and nothing else; it is what no engine can go below.
+years, at random. `rules`: findings, rules and states; `panel`: with causes, factors and links. `scan`: reading the same
+columns of the same table as Parquet, and nothing else; it is what no engine can go below.
 Start it with OMP_NUM_THREADS=1, as scripts/bench does, so that one core is measured.
 """
 
@@ -21,9 +21,7 @@ import pyarrow.parquet as pq
 from compare import report
 from throughput import rate
 
-from carnallite.assessment import panel_of
-from carnallite.assessment.columns import Columns, evaluate
-from carnallite.assessment.sources import Table
+from carnallite.assessment import panel_of, survey_of
 from carnallite.knowledge import ingredients, knowledge
 from carnallite.quantity import analytes
 from carnallite.record.rows import schema
@@ -129,13 +127,6 @@ def _moments(ticks: NDArray[np.int64], there: NDArray[np.bool_]) -> pa.Array:
     return pa.array(ticks, mask=~there).cast(pa.timestamp("us", tz="UTC"))
 
 
-def rules(table: pa.Table) -> None:
-    """Evaluate every finding and every rule."""
-    columns = Columns(Table(table))
-    for rule in knowledge().rules.values():
-        evaluate(rule.when, columns)
-
-
 def main() -> int:
     """Measure reading, rules and panel."""
     parser = argparse.ArgumentParser(description="Patients per second of one core, from rows.")
@@ -160,7 +151,7 @@ def main() -> int:
 
         works = {
             "scan": scan,
-            "rules": lambda: [rules(part) for part in parts],
+            "rules": lambda: [survey_of(part) for part in parts],
             "panel": lambda: [panel_of(part) for part in parts[:1]],
         }
         for name, work in works.items():

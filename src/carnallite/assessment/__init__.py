@@ -20,7 +20,7 @@ from carnallite.assessment.cloud.weigh import chance, errors, relative, worth
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
-from carnallite.assessment.panel import Panel, panel, panel_of
+from carnallite.assessment.panel import Panel, Survey, panel, panel_of, survey_of
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -73,6 +73,7 @@ __all__ = [
     "Share",
     "State",
     "States",
+    "Survey",
     "Value",
     "again",
     "amount_of",
@@ -98,6 +99,7 @@ __all__ = [
     "silent",
     "substance_of",
     "treatments_of",
+    "survey_of",
     "window_of",
     "worth",
 ]

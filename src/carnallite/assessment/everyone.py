@@ -6,7 +6,7 @@ A number is an interval (low, high); unknown is (-inf, inf). A fact is 0 absent,
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from carnallite.assessment.measured import Measured
 from carnallite.assessment.treated import Treated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from carnallite.assessment.events import Bounds, Numbers, Truth
     from carnallite.assessment.sources import Source
 
+T = TypeVar("T")
 _RECENT = (  # how old a level may be [h], by where patients are seen; the first that fits
     (("ward", "emergency", "intensive care"), "recent_level_ward"),
     (("outpatient",), "recent_level_outpatient"),
@@ -40,6 +43,14 @@ class Everyone:
         self.illness = Illness(source)
         self._numbers: dict[tuple[str, str], Bounds] = {}
         self._truths: dict[tuple[str, ...], Truth] = {}
+        self._kept: dict[str, Any] = {}
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """Return what is made of these records once, and kept under a name."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
 
     def numbers(self, kind: str, name: str) -> Bounds:
         """Return the bounds of a number for everybody."""

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from carnallite.assessment.events import ABSENT, PRESENT, UNKNOWN
 from carnallite.assessment.everyone import Everyone
-from carnallite.assessment.sources import Timelines
+from carnallite.assessment.sources import SEXES, Timelines
 from carnallite.record import implied, membership
 
 if TYPE_CHECKING:
     from carnallite.assessment.events import Some
-    from carnallite.record import Condition, Exposure, Observation, Timeline
+    from carnallite.record import Condition, Exposure, Observation, Sex, Timeline
 
 __all__ = ["ABSENT", "PRESENT", "UNKNOWN", "Facts", "Interval"]
 
 Interval = tuple[float, float]
+_SEXES: dict[int, Sex | None] = {0: None} | {number: sex for sex, number in SEXES.items()}
 
 
 class Facts:
-    """One patient of `Everyone`.
-
-    Attributes
-    ----------
-    age : float or None
-        [a]
-    sex : "female", "male" or None
-    """
+    """One patient of `Everyone`, who stands there in a row."""
 
     def __init__(self, everyone: Everyone, row: int) -> None:
-        self._everyone, self._row = everyone, row
-        self.timeline = everyone.source.timeline(row)
-        self.age = self.timeline.age()
-        self.sex = self.timeline.patient.sex
+        self.everyone, self.row = everyone, row
+        self._latest: dict[tuple[str, bool], Observation | None] = {}
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Return the record."""
+        return self.everyone.source.timeline(self.row)
+
+    @property
+    def age(self) -> float | None:
+        """Return the age at the index [a], or None where it is unknown."""
+        age = float(self.everyone.source.ages[self.row])
+        return None if math.isnan(age) else age
+
+    @property
+    def sex(self) -> Sex | None:
+        """Return the sex, or None where it is unknown."""
+        return _SEXES[self.everyone.source.sexes[self.row]]
 
     @classmethod
     def of(cls, timeline: Timeline) -> Facts:
@@ -44,18 +53,22 @@ class Facts:
 
     def latest(self, quantity: str, *, preliminary: bool = False) -> Observation | None:
         """Return the newest result that still informs; one without a date only where no other has one."""
-        return self._one(self._everyone.measured.latest(quantity, preliminary=preliminary))
+        key = (quantity, preliminary)
+        if key not in self._latest:
+            self._latest[key] = self.one(self.everyone.measured.latest(quantity, preliminary=preliminary))
+        return self._latest[key]
 
     def extreme(self, quantity: str, level: str) -> Observation | None:
         """Return the lowest ("low") or highest ("high") result of the last days."""
-        return self._one(self._everyone.measured.extreme(quantity, level))
+        return self.one(self.everyone.measured.extreme(quantity, level))
 
-    def _one(self, some: Some) -> Observation | None:
-        place = int(some.who.searchsorted(self._row))
-        if place == len(some.who) or some.who[place] != self._row:
+    def one(self, some: Some) -> Observation | None:
+        """Return the result of this patient among those of some."""
+        place = int(some.who.searchsorted(self.row))
+        if place == len(some.who) or some.who[place] != self.row:
             return None
-        at = int(self._everyone.measured.events.place[some.which[place]])
-        return self.timeline.observations[self._everyone.source.number("observation", self._row, at)]
+        at = int(self.everyone.measured.events.place[some.which[place]])
+        return self.timeline.observations[self.everyone.source.number("observation", self.row, at)]
 
     def results(self, quantity: str) -> tuple[Observation, ...]:
         """Return every result, in the order of time."""
@@ -86,16 +99,20 @@ class Facts:
         """Return whether a drug of a group is taken; not listed means not taken only where drugs are listed."""
         return self._truth("taking", group)
 
+    def ever(self, group: str) -> int:
+        """Return whether a drug of a group was taken at any time."""
+        return self._truth("ever", group)
+
     def is_taken(self, exposure: Exposure) -> bool:
         """Return whether an exposure lasts at the index, or ended so shortly before that it still acts."""
         return exposure in self._taken
 
     @cached_property
     def _taken(self) -> frozenset[Exposure]:
-        drugs = self._everyone.treated
-        places = drugs.events.place[drugs.is_taken & (drugs.events.who == self._row)]
-        number = self._everyone.source.number
-        return frozenset(self.timeline.exposures[number("exposure", self._row, int(place))] for place in places)
+        drugs = self.everyone.treated
+        places = drugs.events.place[drugs.is_taken & (drugs.events.who == self.row)]
+        number = self.everyone.source.number
+        return frozenset(self.timeline.exposures[number("exposure", self.row, int(place))] for place in places)
 
     def exposures(self, group: str) -> list[Exposure]:
         """Return every exposure to a group."""
@@ -133,8 +150,8 @@ class Facts:
         return self._truth("acute", condition)
 
     def _truth(self, *key: str) -> int:
-        return int(self._everyone.truth(*key)[self._row])
+        return int(self.everyone.truth(*key)[self.row])
 
     def _number(self, kind: str, name: str) -> Interval:
-        low, high = self._everyone.numbers(kind, name)
-        return float(low[self._row]), float(high[self._row])
+        low, high = self.everyone.numbers(kind, name)
+        return float(low[self.row]), float(high[self.row])

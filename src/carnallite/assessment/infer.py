@@ -184,6 +184,10 @@ def settings_of(columns: Columns) -> dict[str, NDArray[np.bool_]]:
 
 def _together(columns: Columns) -> NDArray[np.bool_]:
     """Return for which patients each pair adds something: "pair patient"."""
+    return columns.everyone.kept("together", lambda: _adding(columns))
+
+
+def _adding(columns: Columns) -> NDArray[np.bool_]:
     told = [pair.told_when for pair in knowledge().pairs.values()]
     return np.array(
         [evaluate(when, columns) != PRESENT if when else np.ones(columns.size, bool) for when in told]
@@ -235,7 +239,7 @@ def _told(has: Reals, spared: Reals, state: NDArray[np.int8], which: NDArray[np.
 
 
 def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDArray[np.bool_]) -> Posterior:
-    """Return the posterior of one patient among causes that are promising with or without some findings.
+    """Return the posterior of one patient alone, among causes that are promising with or without some findings.
 
     Where the body speaks of results, what findings say of them must not have dropped a cause before.
 
@@ -247,12 +251,25 @@ def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDAr
     prior, state = posterior.prior[row], posterior.state[row]
     promise = np.logaddexp(_promise(prior, state, np.ones(len(state), bool)), _promise(prior, state, ~doubted))
     found = _posterior(prior, state, posterior.sets, _together(columns)[:, row], promise)
-    columns_of = (posterior.marginal, posterior.candidates, posterior.odds, posterior.joint)
-    changed = [one.copy() for one in columns_of]
-    for one, new in zip(changed, found, strict=True):
-        one[row] = new
-    marginal, candidates, odds, joint = changed
-    return msgspec.structs.replace(posterior, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+    marginal, candidates, odds, joint = (one[None] for one in found)
+    mine = alone(posterior, row)
+    return msgspec.structs.replace(mine, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+
+
+def alone(posterior: Posterior, row: int) -> Posterior:
+    """Return the posterior of one patient, as of a population of one."""
+    of_all = [name for name in posterior.__struct_fields__ if name != "sets"]
+    return msgspec.structs.replace(posterior, **{name: getattr(posterior, name)[row : row + 1] for name in of_all})
+
+
+def among(posterior: Posterior, found: Mapping[int, Posterior]) -> Posterior:
+    """Return the posterior of everybody with other ones of some patients, by their rows."""
+    changed = {}
+    for name in ("marginal", "candidates", "odds", "joint"):
+        changed[name] = getattr(posterior, name).copy()
+        for row, mine in found.items():
+            changed[name][row] = getattr(mine, name)[0]
+    return msgspec.structs.replace(posterior, **changed)
 
 
 def to_disorders(columns: Columns, posterior: Posterior, rows: Iterable[int]) -> Posterior:

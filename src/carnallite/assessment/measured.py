@@ -59,6 +59,7 @@ class Measured:
     def __init__(self, source: Source) -> None:
         self._source, self._size = source, source.size
         self._latest: dict[tuple[str, bool], Some] = {}
+        self._extreme: dict[tuple[str, str], Some] = {}
         self._ours: dict[str, Bounds] = {}
 
     @cached_property
@@ -179,8 +180,12 @@ class Measured:
 
     def extreme(self, quantity: str, level: str) -> Some:
         """Return the lowest ("low") or highest ("high") result of the last days."""
-        seen = self._final_within(quantity, limit("acute_window"))
-        return greatest(self.events.who[seen], seen, -self.high(seen) if level == "low" else self.low(seen))
+        found = self._extreme.get((quantity, level))
+        if found is None:
+            seen = self._final_within(quantity, limit("acute_window"))
+            value = -self.high(seen) if level == "low" else self.low(seen)
+            found = self._extreme[quantity, level] = greatest(self.events.who[seen], seen, value)
+        return found
 
     def lately(self, quantity: str, level: str) -> Truth:
         """Return whether a result of the last days lay below ("low") or above ("high") its interval."""

@@ -35,35 +35,57 @@ MEASURES = {
 }
 
 
-class Panel(msgspec.Struct, frozen=True):
-    """The answers for everybody, before they are put into words.
+class Survey(msgspec.Struct, frozen=True):
+    """What needs no probability, for everybody.
 
     Attributes
     ----------
     columns : Columns
         What the records say.
-    posterior : Posterior
-        Causes that act.
-    listed : Posterior
-        Causes of disorders that are there or may be.
     rules : dict of "patient"
         0 does not hold, 1 cannot be decided, 2 holds.
     alerts : dict of "patient"
         2 it holds and no other rule stands for it, 1 it asks for a test, 0 nothing is to be said.
     states : dict of "patient"
         Of magnesium, potassium and calcium: low, normal, high or unknown.
+    """
+
+    columns: Columns
+    rules: dict[str, NDArray[np.int8]]
+    alerts: dict[str, NDArray[np.int8]]
+    states: dict[str, NDArray[np.str_]]
+
+
+class Panel(Survey, frozen=True):
+    """The answers for everybody, before they are put into words.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        Causes that act.
+    listed : Posterior
+        Causes of disorders that are there or may be.
     factors, links : dict of ("patient", "patient")
         [1] Probability, and which entry of the data file gave it.
     """
 
-    columns: Columns
     posterior: Posterior
     listed: Posterior
-    rules: dict[str, NDArray[np.int8]]
-    alerts: dict[str, NDArray[np.int8]]
-    states: dict[str, NDArray[np.str_]]
     factors: dict[str, Chosen]
     links: dict[str, Chosen]
+
+
+def survey_of(table: pa.Table) -> Survey:
+    """Return rules and states for the patients of a table of rows, in its order, without causes.
+
+    Raises
+    ------
+    RecordRefused
+        It is no table of rows, or not sorted by patient.
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    return _survey(Columns(Table(table)))
 
 
 def panel(timelines: Iterable[Timeline]) -> Panel:
@@ -90,18 +112,23 @@ def panel_of(table: pa.Table) -> Panel:
     return _panel(Columns(Table(table)))
 
 
+def _survey(columns: Columns) -> Survey:
+    rules = {id: evaluate(rule.when, columns) for id, rule in knowledge().rules.items()}
+    states = {ion: _states(ion, columns) for ion in DISORDERS}
+    return Survey(columns=columns, rules=rules, alerts=_alerts(rules, columns), states=states)
+
+
 def _panel(columns: Columns) -> Panel:
-    known, where = knowledge(), settings_of(columns)
+    known, where, found = knowledge(), settings_of(columns), _survey(columns)
     rates = {name: {one.factor: one.probability for one in setting.factors} for name, setting in known.settings.items()}
     posterior = infer(columns)
-    rules = {id: evaluate(rule.when, columns) for id, rule in known.rules.items()}
     return Panel(
         columns=columns,
+        rules=found.rules,
+        alerts=found.alerts,
+        states=found.states,
         posterior=posterior,
         listed=to_disorders(columns, posterior, range(columns.size)),
-        rules=rules,
-        alerts=_alerts(rules, columns),
-        states={ion: _states(ion, columns) for ion in DISORDERS},
         factors={id: prior_where(id, factor.priors, rates, where, columns) for id, factor in known.factors.items()},
         links={id: chosen_prior(link.priors, columns) for id, link in known.links.items()},
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from carnallite.record import Timeline
+    from carnallite.record import Sex, Timeline
 
     Numbers = NDArray[np.float64]
     Whole = NDArray[np.int64]
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Yes = NDArray[np.bool_]
 
 UNDATED = NEVER
-SEXES = {"female": 1, "male": 2}
+SEXES: dict[Sex, int] = {"female": 1, "male": 2}
 _DAY = 86_400_000_000  # [us]
 _YEAR_D = 365.25
 
@@ -66,7 +66,7 @@ class Source(Protocol):
     def numbers(self, kind: str, column: str, places: Whole) -> Numbers:
         """Return numbers, or NaN."""
 
-    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[Any, int]) -> Small:
         """Return what words mean, whatever their case; 0 where they mean nothing."""
 
     def remarks(self, kind: str, places: Whole, remark: str) -> Yes:
@@ -95,7 +95,7 @@ class Timelines:
 
     @cached_property
     def sexes(self) -> Small:
-        return np.array([SEXES.get(one.patient.sex or "", 0) for one in self._timelines], np.int8)
+        return np.array([SEXES[one.patient.sex] if one.patient.sex else 0 for one in self._timelines], np.int8)
 
     def names(self, kind: str) -> tuple[Sequence[str], NDArray[np.integer], Whole]:
         named = self._facts_of(kind) if kind == "unreadable" else self._values(kind, "name")
@@ -127,7 +127,7 @@ class Timelines:
             found = self._known[kind, column] = np.array(self._values(kind, column), np.float64)
         return found[places]
 
-    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[Any, int]) -> Small:
         words = self._values(kind, column)
         return np.array([meaning.get(word.casefold(), 0) if word else 0 for word in words], np.int8)[places]
 
@@ -222,7 +222,7 @@ class Table:
     def numbers(self, kind: str, column: str, places: Whole) -> Numbers:
         return self._rows.numbers(column, places)
 
-    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[str, int]) -> Small:
+    def words(self, kind: str, column: str, places: Whole, meaning: Mapping[Any, int]) -> Small:
         words, codes = self._rows.words(column, places)
         return np.array([meaning.get(word.casefold(), 0) for word in words], np.int8)[codes]
 

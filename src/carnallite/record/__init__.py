@@ -3,7 +3,7 @@
 from carnallite.record.codes import implied, membership
 from carnallite.record.fhir import FHIR_TYPES
 from carnallite.record.order import Order, read_orders
-from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, timelines_of
+from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, some_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
 from carnallite.record.timeline import (
     Condition,
@@ -14,6 +14,7 @@ from carnallite.record.timeline import (
     Patient,
     Procedure,
     Reading,
+    Sex,
     Timeline,
     Unread,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Procedure",
     "Reading",
     "Rows",
+    "Sex",
     "Timeline",
     "Unread",
     "fhir_reading",
@@ -44,5 +46,6 @@ __all__ = [
     "read_orders",
     "read_record",
     "rows_of",
+    "some_of",
     "timelines_of",
 ]

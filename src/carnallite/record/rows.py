@@ -219,6 +219,21 @@ def keys_of(table: pa.Table) -> list[str]:
     return [keys[row].as_py() for row in edges(table)[:-1].tolist()]
 
 
+def some_of(table: pa.Table, numbers: Whole) -> pa.Table:
+    """Return the rows of some patients, by their numbers in a table of rows, in its order.
+
+    Raises
+    ------
+    RecordRefused
+        It is no such table, or not sorted by patient.
+    """
+    check(table)
+    found = edges(table)
+    chosen = np.zeros(len(found) - 1, bool)
+    chosen[numbers] = True
+    return table.filter(_arrow().array(np.repeat(chosen, np.diff(found))))
+
+
 def check(table: pa.Table) -> None:
     """Refuse a table that does not hold rows of this version.
 

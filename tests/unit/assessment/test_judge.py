@@ -79,7 +79,7 @@ def test_two_causes_that_coincide_are_said_to(first: float, second: float, both:
     pair = np.flatnonzero((size == 2) & found.sets[:, 0] & found.sets[:, 1])[0]
     with np.errstate(divide="ignore"):
         score[[0, *of, pair]] = np.log([max(0.0, 1 - first - second - both), first, second, both])
-    changed = replaced(found, 0, score)
+    changed = replaced(found, score)
     names = tuple(network().causes[number] for number in changed.candidates[0][:2])
     ranked = tuple(RankedCause(id=id, name=id, probability=0.5, basis="inferred") for id in names)
     assert either(changed, 0, ranked) == (names if is_said else ())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from carnallite.assessment import PRESENT, Panel, panel, panel_of
+from carnallite.assessment import PRESENT, Panel, panel, panel_of, survey_of
 from carnallite.knowledge import knowledge
-from carnallite.record import rows_of
+from carnallite.record import keys_of, rows_of, some_of
 from sketched import sketched
 
 LINES = (
@@ -35,6 +35,27 @@ def same(one: Panel, other: Panel) -> None:
 
 def test_rows_answer_as_timelines_do() -> None:
     same(panel_of(rows_of(people())), panel(timeline for _, timeline in people()))
+
+
+def test_a_survey_is_a_panel_without_causes() -> None:
+    survey, everything = survey_of(rows_of(people())), panel_of(rows_of(people()))
+    for field in ("rules", "alerts", "states"):
+        for id, found in getattr(survey, field).items():
+            np.testing.assert_array_equal(found, getattr(everything, field)[id])
+
+
+def test_nobody_is_surveyed() -> None:
+    survey = survey_of(rows_of([]))
+    assert survey.columns.size == 0
+    assert all(found.shape == (0,) for found in survey.rules.values())
+
+
+def test_some_patients_of_a_table_are_answered_as_among_all() -> None:
+    table = rows_of(people())
+    some, every = survey_of(some_of(table, np.array([1, 3]))), survey_of(table)
+    assert keys_of(some_of(table, np.array([1, 3]))) == ["p1", "p3"]
+    for id, found in some.alerts.items():
+        np.testing.assert_array_equal(found, every.alerts[id][[1, 3]])
 
 
 def test_states_are_said_for_everybody() -> None:

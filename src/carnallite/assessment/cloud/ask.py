@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr
 
-from carnallite.assessment.cloud.weigh import TAILS, errors
+from carnallite.assessment.cloud.weigh import errors, student
 from carnallite.quantity import analyte
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def outcomes(cloud: Cloud, test: str, edges: Numbers, count: int) -> Numbers:
     """
     spread = errors()[test].spread
     with np.errstate(divide="ignore", invalid="ignore"):
-        below = stdtr(TAILS, (np.log(edges)[None, :] - np.log(cloud.shown[test])[:, None]) / spread)
+        below = student((np.log(edges)[None, :] - np.log(cloud.shown[test])[:, None]) / spread)
     each = np.diff(below, axis=1, prepend=0.0, append=1.0)
     found: Numbers = np.full((count, len(edges) + 1), np.nan)
     for row in np.unique(cloud.of):

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.evidence import results_of
+from carnallite.assessment.cloud.history import is_given
 from carnallite.assessment.cloud.members import causes, forms, forms_of
 from carnallite.assessment.cloud.people import HEAVIEST, LIGHTEST, anybody
 from carnallite.assessment.cloud.under import under_of
@@ -71,7 +72,8 @@ class Asked(NamedTuple):
     Attributes
     ----------
     posterior : Posterior
-        By findings alone, among the causes that are promising with or without what they say of results.
+        Of this patient alone, by findings, among the causes that are promising with or without what they say of
+        results.
     person : Person
     results : dict of test to (low, high)
     under : Under or None
@@ -119,32 +121,32 @@ def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
     results = results_of(facts)
     same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
     posterior = reconsidered(columns, posterior, row, same)
-    names = tuple(network().causes[number] for number in posterior.candidates[row])
+    names = tuple(network().causes[number] for number in posterior.candidates[0])
     bodily = np.array([id in causes() for id in names])
     return Asked(
         posterior=posterior,
         person=person_of(facts),
         results=results,
-        under=under_of(facts),
+        under=under_of(facts) if is_given(facts) else None,
         share=shares_of(columns, row),
         names=names,
         bodily=bodily,
         has=posterior.sets,
         alike=reduced(posterior.sets, bodily),
-        before=posterior.odds[row] + told(posterior, row, ~same),
-        findings=told(posterior, row, same),
-        state=posterior.state[row],
+        before=posterior.odds[0] + told(posterior, 0, ~same),
+        findings=told(posterior, 0, same),
+        state=posterior.state[0],
         same=same,
-        read=_read(results, posterior, row, bodily),
+        read=_read(results, posterior, bodily),
     )
 
 
-def _read(results: Results, posterior: Posterior, row: int, bodily: NDArray[np.bool_]) -> list[Read]:
+def _read(results: Results, posterior: Posterior, bodily: NDArray[np.bool_]) -> list[Read]:
     """Return which results the prior odds of which sets have read: those named by an entry until the one that held."""
     own = []
-    for number in posterior.candidates[row]:
+    for number in posterior.candidates[0]:
         cause = knowledge().causes[network().causes[number]]
-        entries = cause.priors[: posterior.matched[row, number] + 1] if cause.id in causes() else ()
+        entries = cause.priors[: posterior.matched[0, number] + 1] if cause.id in causes() else ()
         own.append(frozenset[str]().union(*(results_in(one.when) for one in entries if one.when)) & results.keys())
     conditional = np.array([bool(tests) for tests in own])
     if not conditional.any():
@@ -170,21 +172,28 @@ def person_of(facts: Facts) -> Person:
         person = msgspec.structs.replace(person, women=None, sex=facts.sex)
     if facts.age is not None:
         person = msgspec.structs.replace(person, age=min(max(facts.age, YOUNGEST), OLDEST))
-    weight = facts.latest("body_weight")
-    if weight is not None and weight.low is not None and weight.low == weight.high:
-        person = msgspec.structs.replace(person, weight=f"{min(max(weight.low, LIGHTEST), HEAVIEST):g} kg")
+    low, high = (float(end[facts.row]) for end in facts.everyone.numbers("value", "body_weight"))
+    if low == high:
+        person = msgspec.structs.replace(person, weight=f"{min(max(low, LIGHTEST), HEAVIEST):g} kg")
     return person
 
 
 def shares_of(columns: Columns, row: int) -> Numbers:
     """Return how often each form acts in this patient when its cause does: "form"."""
-    share = np.zeros(len(forms()))
+    share: Numbers = columns.everyone.kept("shares", lambda: _shares(columns))[row]
+    return share
+
+
+def _shares(columns: Columns) -> Numbers:
+    """Return the same for everybody ("patient form"): by the first description of severity that holds."""
+    share = np.zeros((columns.size, len(forms())))
     for id in causes():
-        own = forms_of(id)
-        severity = knowledge().causes[id].severity
-        group = next(
-            (one.when for one in severity if not one.when or evaluate(one.when, columns)[row] == PRESENT), None
-        )
-        said = {one.phenotype: one.share for one in severity if one.when == group}
-        share[own] = [said.get(forms()[form].phenotype, 0.0) for form in own] if said else 1 / len(own)
+        own, severity = forms_of(id), knowledge().causes[id].severity
+        share[:, own] = 1 / len(own)
+        is_open = np.ones(columns.size, bool)
+        for when in dict.fromkeys(one.when for one in severity):
+            holds = is_open & (evaluate(when, columns) == PRESENT) if when else is_open
+            said = {one.phenotype: one.share for one in severity if one.when == when}
+            share[np.ix_(holds, own)] = [said.get(forms()[form].phenotype, 0.0) for form in own]
+            is_open = is_open & ~holds
     return share

@@ -12,6 +12,7 @@ import numpy as np
 from carnallite.assessment.cloud.evidence import interval
 from carnallite.assessment.cloud.members import TIMES
 from carnallite.assessment.cloud.weigh import disputed, errors, numbers
+from carnallite.assessment.events import PRESENT
 from carnallite.errors import UnitError, UnknownIdError
 from carnallite.knowledge import knowledge
 from carnallite.physiology import substance
@@ -145,8 +146,15 @@ def window_of(facts: Facts, cause: str) -> tuple[float, float] | None:
     return (begin, until) if begin < min(until, LENGTH) else None
 
 
+def is_given(facts: Facts) -> bool:
+    """Return whether anything was ever given that the body takes up."""
+    return any(facts.ever(group) == PRESENT for group in GIVEN)
+
+
 def _treatments(facts: Facts, notes: list[str]) -> list[Treatment]:
-    found = []
+    found: list[Treatment] = []
+    if not is_given(facts):
+        return found
     for exposure in facts.timeline.exposures:
         groups = membership().get(exposure.ingredient, frozenset())
         if exposure.status in {"current", "stopped"} and (groups & set(GIVEN) or exposure.ingredient in GIVEN):

@@ -13,8 +13,9 @@ import numpy as np
 from carnallite.assessment.cloud.around import anything, around
 from carnallite.assessment.cloud.asked import asked_of
 from carnallite.assessment.cloud.members import Members
-from carnallite.assessment.cloud.sets import IMPOSSIBLE, level, log_mean, replaced, scores, unread
+from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, level, log_mean, replaced, scores, unread
 from carnallite.assessment.cloud.weigh import likelihood, worth
+from carnallite.assessment.infer import among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,8 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
     asked = asked_of(columns, posterior, row)
     members, shown = anything(asked.person, ANYTHING, under=asked.under, seed=SEED)
     anybody = likelihood(asked.results, shown)
-    by_findings = asked.findings + level(asked, members, anybody)
+    acting = acting_on(members)
+    by_findings = asked.findings + level(asked, acting, anybody)
     drawn = _Drawn(asked, shown)
     rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
     drawn.look(rank, FIRST_LOOK)
@@ -98,7 +100,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
         drawn.look(np.argsort(-body, kind="stable")[:LEADING], THIRD_LOOK)
     for power in WEAKER:
         drawn.power = power
-        score, body = scores(asked, drawn.means(), asked.findings + level(asked, members, power * anybody))
+        score, body = scores(asked, drawn.means(), asked.findings + level(asked, acting, power * anybody))
         if drawn.effective(body) >= ENOUGH:
             break
     describes = np.exp(body - score.max()) / np.exp(score - score.max()).sum()
@@ -114,7 +116,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
         shown=drawn.shown,
         describes=float(describes.sum()),
     )
-    return replaced(asked.posterior, row, score), cloud
+    return among(posterior, {row: replaced(asked.posterior, score)}), cloud
 
 
 class _Drawn:

@@ -75,32 +75,36 @@ def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers,
         return np.logaddexp(body, asked.before + np.log(unlike) + by_findings), body
 
 
-def level(asked: Asked, members: Members, log: Numbers) -> float:
+def acting_on(members: Members) -> NDArray[np.bool_]:
+    """Return which causes of the network act on each member: "member cause"."""
+    acting = np.zeros((len(members.form), len(network().causes) + 1), bool)
+    column = np.array([*(network().causes.index(id) for id in causes()), -1])
+    np.put_along_axis(acting, column[members.acting()], True, axis=1)
+    return acting[:, :-1]
+
+
+def level(asked: Asked, acting: NDArray[np.bool_], log: Numbers) -> float:
     """Return what makes the chance of findings comparable with the density of results: both in anybody [log].
 
     Parameters
     ----------
-    members : Members
-        With any causes at all.
+    acting : array [member, cause]
+        Members with any causes at all.
     log : array [member]
         How well they explain the results.
     """
-    acting = np.zeros((len(log), len(network().causes) + 1), bool)
-    column = np.array([*(network().causes.index(id) for id in causes()), -1])
-    np.put_along_axis(acting, column[members.acting()], True, axis=1)
     alive = ~np.isnan(log)
-    chance = told_of(acting[alive, :-1], asked.state, asked.same)
+    chance = told_of(acting[alive], asked.state, asked.same)
     return float(np.logaddexp.reduce(log[alive]) - np.logaddexp.reduce(chance))
 
 
-def replaced(posterior: Posterior, row: int, score: Numbers) -> Posterior:
-    """Return the posterior with other scores ("set", log) of one patient."""
+def replaced(posterior: Posterior, score: Numbers) -> Posterior:
+    """Return the posterior of one patient alone with other scores ("set", log)."""
     joint = np.exp(score - score.max())
     joint /= joint.sum()
-    marginal, joints = posterior.marginal.copy(), posterior.joint.copy()
-    joints[row] = joint
-    marginal[row, posterior.candidates[row]] = joint @ posterior.sets.astype(float)
-    return msgspec.structs.replace(posterior, marginal=marginal, joint=joints)
+    marginal = posterior.marginal.copy()
+    marginal[0, posterior.candidates[0]] = joint @ posterior.sets.astype(float)
+    return msgspec.structs.replace(posterior, marginal=marginal, joint=joint[None])
 
 
 def log_mean(logs: Numbers) -> float:

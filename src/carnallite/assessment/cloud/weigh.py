@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr
 
 from carnallite import datafile, quantity
 from carnallite.physiology.scenario import Spread
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-TAILS = 4  # degrees of freedom of the distribution of errors
+TAILS = 4  # degrees of freedom of the distribution of errors; `student` is written for them
 NARROW = 0.2  # a result is an interval of at least so many standard deviations: it was rounded
 
 
@@ -106,6 +106,23 @@ def worth(weight: Numbers) -> float:
     return 1 / total if total > 0 else 0.0
 
 
+def student(t: Numbers) -> Numbers:
+    r"""Return the chance of a value below `t` where errors have heavy tails: Student's t with 4 degrees of freedom.
+
+    .. math:: F(-|t|) = \frac{d^2 (3 - d)}{4}, \quad d = 1 - \frac{|t|}{\sqrt{4 + t^2}}
+
+    It is exact, keeps its digits in the far tail, and is many times as fast as the general one.
+
+    >>> student(np.array([-np.inf, 0.0, 2.7764451]))
+    array([0.   , 0.5  , 0.975])
+    """
+    size = np.abs(t)
+    root = np.sqrt(4.0 + size * size)
+    rest = 4.0 / (root * (root + size))
+    tail: Numbers = rest * rest * (3.0 - rest) / 4.0
+    return np.where(t <= 0, tail, 1.0 - tail)
+
+
 def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0, *, heavy: bool = True) -> Numbers:
     """Return the logarithm of the chance of one result for each member.
 
@@ -116,13 +133,13 @@ def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0
     heavy : bool
         Whether errors have heavy tails: a result may be plainly wrong. Without them it must be shown.
     """
-    below = partial(stdtr, TAILS) if heavy else ndtr
+    below = student if heavy else ndtr
     spread = left * errors()[test].spread
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.log(shown)
         upper = (np.log(high) - centre) / spread + NARROW / 2
         lower = (np.log(low) - centre) / spread - NARROW / 2 if low > 0 else np.full_like(centre, -np.inf)
     flip = lower > 0  # the far tail keeps its digits on the lower side
-    found = np.where(flip, below(-lower) - below(-upper), below(upper) - below(lower))
+    found = below(np.where(flip, -lower, upper)) - below(np.where(flip, -upper, lower))
     logarithm: Numbers = np.log(np.maximum(found, 1e-300))
     return np.where(np.isnan(shown), np.nan, logarithm)
