@@ -7,7 +7,6 @@ import json
 import os
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from carnallite.surfaces.service.refusal import Refusal
 from carnallite.surfaces.service.store import Store
 from hooked import CASES, RECORD, WELL, Client, Forgetful, call, resources
 from service.test_hooks import ASKING, FAST, Clock, Server, at, ordering, outcome, without_prefetch
-from ward import ward
+from ward import told
 
 FIRST = resources(CASES[0])
 WALL = replace(RECORD, clock="wall")
@@ -242,25 +241,12 @@ def test_h52_reasons_missing_data_and_chances_stand_beside_the_advice(client: Cl
 
 # H51 alert fatigue ---------------------------------------------------------------------------------------------------
 def test_h51_few_cards_interrupt_and_none_comes_twice_a_day() -> None:
-    clock, shown, days, cards = Clock(), dict[tuple[str, str], datetime](), set[tuple[str, int]](), Counter[str]()
-    truly = 0
-    with Client(replace(WALL, depth="findings"), clock=clock) as client:
-        for moment, found in ward(15):
-            clock.now = moment
-            patient = found[0]["id"]
-            days.add((patient, moment.day))
-            for card in client.hook(call(found)).json()["cards"]:
-                fact = card["detail"].split(" **Do:**")[0]
-                before = shown.get((patient, fact))
-                assert before is None or moment - before >= timedelta(hours=24)
-                shown[patient, fact] = moment
-                cards[card["indicator"]] += 1
-                low = found[2]["valueQuantity"]["value"] < 2.5 or found[2]["valueQuantity"]["value"] >= 6
-                truly += card["indicator"] == "critical" and (low or found[1]["valueQuantity"]["value"] < 0.4)
-    assert len(days) > 40
-    assert sum(cards.values()) > 2
-    assert 100 * cards["critical"] / len(days) <= 2
-    assert truly >= 0.5 * cards["critical"]
+    found = told(15)
+    assert found.days > 40
+    assert sum(found.cards.values()) > 2
+    assert found.twice == 0
+    assert 100 * found.cards["critical"] / found.days <= 2
+    assert found.true >= 0.5 * found.cards["critical"]
 
 
 # feedback ------------------------------------------------------------------------------------------------------------
