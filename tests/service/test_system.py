@@ -23,7 +23,7 @@ from carnallite.surfaces.service.refusal import Refusal
 from carnallite.surfaces.service.store import Store
 from hooked import CASES, RECORD, WELL, Client, Forgetful, call, resources
 from service.test_hooks import ASKING, FAST, Clock, Server, at, ordering, outcome, without_prefetch
-from ward import told
+from ward import told as of_a_ward
 
 FIRST = resources(CASES[0])
 WALL = replace(RECORD, clock="wall")
@@ -241,7 +241,7 @@ def test_h52_reasons_missing_data_and_chances_stand_beside_the_advice(client: Cl
 
 # H51 alert fatigue ---------------------------------------------------------------------------------------------------
 def test_h51_few_cards_interrupt_and_none_comes_twice_a_day() -> None:
-    found = told(15)
+    found = of_a_ward(15)
     assert found.days > 40
     assert sum(found.cards.values()) > 2
     assert found.twice == 0
