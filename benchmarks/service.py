@@ -23,6 +23,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import URLError
