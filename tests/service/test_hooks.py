@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record import FHIR_TYPES
-from carnallite.surfaces.service import hooks
+from carnallite.surfaces.service import cards, hooks
 from carnallite.surfaces.service.prefetch import KEYS, WITHIN, templates
 from carnallite.surfaces.service.settings import Settings
 from hooked import CASES, RECORD, WELL, Client, call, prefetch, resources, searchset
@@ -130,6 +130,12 @@ def test_every_published_case_gets_an_answer_that_the_kit_accepts(client: Client
             kind = knowledge().rules[rule].kind if rule in knowledge().rules else "state"
             assert (card["indicator"] == "critical") == (kind == "emergency"), case.name
     assert client.house.metrics.text().count(b"carnallite_cards_total{") >= 2
+
+
+def test_every_rule_fits_a_summary_whole() -> None:
+    for rule in knowledge().rules.values():
+        for summary in (rule.summary, f"Not known whether safe: {rule.summary}"):
+            assert len(summary) <= cards.LONGEST, rule.id
 
 
 def test_who_is_well_gets_no_card_but_what_was_evaluated(client: Client) -> None:
