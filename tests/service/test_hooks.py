@@ -308,7 +308,9 @@ def test_a_wrong_hook_is_400(client: Client) -> None:
         ({"hookInstance": ""}, "/hookInstance"), ({"context": {"userId": "Practitioner/1"}}, "/context"),
         ({"context": {"userId": "x", "patientId": "1"}}, "/context/userId"), ({"hook": 5}, "/hook"),
         ({"context": {"userId": "Practitioner/1", "patientId": "../1"}}, "/context/patientId"),
-        ({"fhirAuthorization": {"access_token": ""}}, "/fhirAuthorization"), ({"prefetch": []}, "/prefetch"),
+        ({"fhirAuthorization": {"access_token": ""}}, "/fhirAuthorization"),
+        ({"fhirAuthorization": {"access_token": "x", "patient": "other"}}, "/fhirAuthorization/patient"),
+        ({"hookInstance": "of Mrs Doe"}, "/hookInstance"), ({"prefetch": []}, "/prefetch"),
     ],
 )  # fmt: skip
 def test_a_call_that_is_not_whole_is_400_with_a_pointer(client: Client, change: dict[str, Any], pointer: str) -> None:

@@ -139,7 +139,9 @@ def test_h54_too_many_calls_are_told_so_and_emergencies_still_get_through() -> N
         assert client.get("/healthz").status_code == 200
         assert b'carnallite_shed_total{lane="answers"} 2.0' in client.house.metrics.text()
         assert b'carnallite_shed_total{lane="door"} 1.0' in client.house.metrics.text()
-    for answer in (well, none):
+        client.house.lanes["emergencies"].most = 5
+        again = client.hook(call(FIRST))  # known, and nothing else was evaluated: not silence
+    for answer in (well, none, again):
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         outcome(answer)
@@ -147,6 +149,18 @@ def test_h54_too_many_calls_are_told_so_and_emergencies_still_get_through() -> N
     assert sick.json()["cards"][0]["indicator"] == "critical"
     assert "only emergencies were evaluated" in sick.json()["cards"][0]["detail"]
     assert sick.json()["extension"][hooks.EXTENSION]["only"] == "emergencies"
+
+
+def test_h54_what_a_client_did_not_wait_for_counts_as_not_shown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_gone(_: Any) -> bool:
+        return True
+
+    with monkeypatch.context() as gone:
+        gone.setattr("starlette.requests.Request.is_disconnected", is_gone)
+        assert client.hook(call(FIRST)).status_code == 400
+    assert client.hook(call(FIRST)).json()["cards"][0]["indicator"] == "critical"
 
 
 # workers that are processes ------------------------------------------------------------------------------------------
