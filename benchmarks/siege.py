@@ -200,6 +200,7 @@ def main() -> None:
     PATHS["bomb"] = options.bomb
     for name in [name for name in ATTACKS if options.only not in name]:
         del ATTACKS[name]
+    print(f"Load of the machine before: {os.getloadavg()[0]:.1f}.\n")
     print("| attack | slowest call [ms] | not answered | memory [MB] | lines ended |\n|---|---|---|---|---|")
     if options.url:
         to = urlsplit(options.url)
