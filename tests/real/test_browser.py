@@ -13,7 +13,7 @@ import pytest
 from carnallite.plan import advise
 from carnallite.record import fhir_reading
 from carnallite.surfaces.report import render_html
-from carnallite.surfaces.service import smart
+from carnallite.surfaces.service import beside
 from injected import PAYLOADS, hostile
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,7 +38,7 @@ def test_h59_a_browser_runs_nothing_of_a_record(tmp_path: Path) -> None:
     reading = fhir_reading(data, now=None, local={})
     page = render_html(advise(reading, depth="findings"), reading.timeline, units="si")
     assert "alert(1)" not in page, "a report holds no text of a record"
-    banner = smart._banner(data)
+    banner = beside.banner(data)
     assert banner.count("alert(1)") >= 50, "what a banner must tell is there as text"
     assert not ran(tmp_path, page.replace("<body>", f"<body>{banner}"))
 

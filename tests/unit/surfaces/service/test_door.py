@@ -120,7 +120,7 @@ def test_h58_lines_that_trickle_are_ended(quick: Serving, start: bytes) -> None:
 def test_h58_who_does_not_read_is_ended(quick: Serving) -> None:
     with quick.line() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        line.sendall(b"GET /much?4000000 HTTP/1.1\r\nHost: x\r\n\r\n")
         began, taken = time.monotonic(), 0
         with suppress(OSError):
             while part := line.recv(4096):
@@ -135,7 +135,7 @@ def test_h58_what_nobody_reads_is_bounded_in_all() -> None:
         lines = [here.line() for _ in range(12)]
         for line in lines:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            line.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+            line.sendall(b"GET /much?4000000 HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.5)
         assert here.ask() == (200, b"0")
         whole = [len(taken(line)) > 4_000_000 for line in lines]
