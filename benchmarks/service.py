@@ -23,6 +23,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -204,14 +205,29 @@ class Load:
         return taken
 
 
-def row(name: str, rate: float, answers: list[Answer]) -> str:
-    """Return one line of the table."""
+def spent(pid: int) -> float:
+    """Return the processor time of a process and all that it started [s]."""
+    ticks, parents = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            ticks[int(path.parent.name)] = int(fields[11]) + int(fields[12])
+            parents[int(path.parent.name)] = int(fields[1])
+    ours = {pid}
+    for _ in range(3):
+        ours |= {one for one, parent in parents.items() if parent in ours}
+    return sum(ticks.get(one, 0) for one in ours) / os.sysconf("SC_CLK_TCK")
+
+
+def row(name: str, rate: float, answers: list[Answer], seconds: float = 0.0) -> str:
+    """Return one line of the table; `seconds` of processor time went into it."""
     well = sorted(1000 * one.seconds for one in answers if one.status == 200)
     counts = Counter(one.status for one in answers)
     others = ", ".join(f"{count} × {status}" for status, count in sorted(counts.items()) if status != 200)
     p50, p95, p99 = (f"{well[min(len(well) - 1, int(len(well) * at))]:.0f}" if well else "" for at in (0.5, 0.95, 0.99))
     wrong = sum(not one.is_own for one in answers)
-    return f"| {name} | {rate:g} | {len(answers)} | {p50} | {p95} | {p99} | {others or 'none'} | {wrong} |"
+    each = f"{1000 * seconds / len(well):.0f}" if seconds and well else ""
+    return f"| {name} | {rate:g} | {len(answers)} | {p50} | {p95} | {p99} | {each} | {others or 'none'} | {wrong} |"
 
 
 async def measure(port: int, options: argparse.Namespace) -> list[str]:
@@ -223,8 +239,9 @@ async def measure(port: int, options: argparse.Namespace) -> list[str]:
     for kind in every:
         await load.learn(kind)
     for kind in every:
+        before = spent(options.pid)
         answers = await load.at_rate(kind, options.rate, options.seconds)
-        lines.append(row(kind.name, options.rate, answers))
+        lines.append(row(kind.name, options.rate, answers, spent(options.pid) - before))
         print(lines[-1], os.getloadavg(), file=sys.stderr)
     taken = await load.probe(5, 0.02)
     lines.append(row("/healthz, idle", 50, [Answer("", one, 200, True) for one in taken]))
@@ -268,10 +285,8 @@ def main() -> int:
             service.send_signal(signal.SIGTERM)
             service.wait(20)
     print(f"Load of the machine before: {load:.1f}. Stopped in {time.perf_counter() - begun:.1f} s.\n")
-    print(
-        "| call | a second | calls | p50 [ms] | p95 | p99 | CPU [ms] | not answered | wrong |\n"
-        "|---|---|---|---|---|---|---|---|---|"
-    )
+    heads = ["call", "a second", "calls", "p50 [ms]", "p95", "p99", "CPU [ms]", "not answered", "wrong"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     print("\n".join(lines))
     return 0
 

@@ -65,7 +65,7 @@ async def slow_body(_: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
 
 
 async def slow_reader(back: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
-    out.write(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+    out.write(b"GET /much?1000000 HTTP/1.1\r\nHost: x\r\n\r\n")
     while await back.read(64):
         await asyncio.sleep(1)
 
@@ -112,7 +112,7 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
     "700 half-open headers": (700, half_open),
     "700 silent lines": (700, silent),
     "700 slow bodies": (700, slow_body),
-    "300 slow readers of 4 MB": (300, slow_reader),
+    "300 slow readers of 1 MB": (300, slow_reader),
     "8 bodies of 200 MB": (8, huge_body),
     "8 endless chunked bodies": (8, huge_chunks),
     "16 gzip bombs at a time": (16, bomb),
@@ -200,6 +200,7 @@ def main() -> None:
     PATHS["bomb"] = options.bomb
     for name in [name for name in ATTACKS if options.only not in name]:
         del ATTACKS[name]
+    print(f"Load of the machine before: {os.getloadavg()[0]:.1f}.\n")
     print("| attack | slowest call [ms] | not answered | memory [MB] | lines ended |\n|---|---|---|---|---|")
     if options.url:
         to = urlsplit(options.url)

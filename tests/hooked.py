@@ -23,7 +23,7 @@ from carnallite.surfaces.service.settings import Settings
 PUBLISHED = Path(__file__).parent / "published"
 CASES = sorted(PUBLISHED.glob("*.json"))
 USER = "Practitioner/example"
-RECORD = Settings(workers=0, clock="record", observations="all", waiting=64)
+RECORD = Settings(workers=0, clock="record", observations="all", waiting=64, patience_s=60)
 
 
 WELL: list[dict[str, Any]] = [

@@ -31,7 +31,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         case "/sleep":
             await asyncio.sleep(float(scope["query_string"] or 1))
         case "/much":
-            body = b"x" * 4_000_000
+            body = b"x" * int(scope["query_string"])
         case "/pid":
             body = str(os.getpid()).encode()
         case "/fail":

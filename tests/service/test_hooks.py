@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record import FHIR_TYPES
-from carnallite.surfaces.service import hooks
+from carnallite.surfaces.service import cards, hooks
 from carnallite.surfaces.service.prefetch import KEYS, WITHIN, templates
 from carnallite.surfaces.service.settings import Settings
 from hooked import CASES, RECORD, WELL, Client, call, prefetch, resources, searchset
@@ -130,6 +130,12 @@ def test_every_published_case_gets_an_answer_that_the_kit_accepts(client: Client
             kind = knowledge().rules[rule].kind if rule in knowledge().rules else "state"
             assert (card["indicator"] == "critical") == (kind == "emergency"), case.name
     assert client.house.metrics.text().count(b"carnallite_cards_total{") >= 2
+
+
+def test_every_rule_fits_a_summary_whole() -> None:
+    for rule in knowledge().rules.values():
+        for summary in (rule.summary, f"Not known whether safe: {rule.summary}"):
+            assert len(summary) <= cards.LONGEST, rule.id
 
 
 def test_who_is_well_gets_no_card_but_what_was_evaluated(client: Client) -> None:
@@ -302,7 +308,9 @@ def test_a_wrong_hook_is_400(client: Client) -> None:
         ({"hookInstance": ""}, "/hookInstance"), ({"context": {"userId": "Practitioner/1"}}, "/context"),
         ({"context": {"userId": "x", "patientId": "1"}}, "/context/userId"), ({"hook": 5}, "/hook"),
         ({"context": {"userId": "Practitioner/1", "patientId": "../1"}}, "/context/patientId"),
-        ({"fhirAuthorization": {"access_token": ""}}, "/fhirAuthorization"), ({"prefetch": []}, "/prefetch"),
+        ({"fhirAuthorization": {"access_token": ""}}, "/fhirAuthorization"),
+        ({"fhirAuthorization": {"access_token": "x", "patient": "other"}}, "/fhirAuthorization/patient"),
+        ({"hookInstance": "of Mrs Doe"}, "/hookInstance"), ({"prefetch": []}, "/prefetch"),
     ],
 )  # fmt: skip
 def test_a_call_that_is_not_whole_is_400_with_a_pointer(client: Client, change: dict[str, Any], pointer: str) -> None:

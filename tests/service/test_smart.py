@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import escape
-from html.parser import HTMLParser
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,8 @@ from carnallite.surfaces.service.smart import Smart
 from carnallite.surfaces.service.store import Store
 from ehr import CLIENT, Ehr
 from hooked import CASES, RECORD, WELL, Client, resources
+from injected import PAYLOADS, Tags, hostile
 
-PAYLOADS = (Path(__file__).parents[1] / "payloads.txt").read_text("utf-8").splitlines()
 COOKIE = re.compile(r"(__Host-launch-[0-9a-f]{16})=([\w=-]*); Max-Age=(\d+); Path=/; Secure; HttpOnly; SameSite=(.*)")
 
 
@@ -156,50 +155,6 @@ def test_who_the_patient_is_stands_on_the_page_where_no_ehr_shows_it(tmp_path: P
     well[0]["name"] = [{"given": ["Anna"], "family": "Ex<b>ample"}]
     with launching(tmp_path, Ehr(well, need_patient_banner=needed)) as launch:
         assert "Anna Ex&lt;b&gt;ample, born 1970-01-01, female" in launch.whole().text
-
-
-class Tags(HTMLParser):
-    """Collects what a browser would run or fetch."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"script", "iframe", "object", "embed", "base", "link", "form", "img", "image", "foreignobject"}:
-            self.found.append(tag)
-        for name, value in attrs:
-            if name.startswith("on") or (
-                name.endswith(("href", "src", "action")) and not (value or "").startswith("#")
-            ):
-                self.found.append(f"{tag} {name}={value}")
-            if name == "style" and re.search(r"url|expression|@import", value or "", re.IGNORECASE):
-                self.found.append(f"{tag} {value}")
-            if name == "http-equiv":
-                self.found.append(f"{tag} {name}")
-
-
-def hostile() -> list[dict[str, Any]]:
-    """Return a record in which every text is a payload."""
-    text = {one["resourceType"]: one for one in json.loads(json.dumps(WELL[:1]))}
-    patient = text["Patient"] | {"name": [{"text": " ".join(PAYLOADS)}], "identifier": [{"value": PAYLOADS[0]}]}
-    patient |= {"text": {"status": "generated", "div": f"<div>{PAYLOADS[0]}</div>"}, "gender": PAYLOADS[14]}
-    found = [patient]
-    for number, payload in enumerate(PAYLOADS):
-        about = {"subject": {"reference": "Patient/well"}, "id": f"x{number}", "status": "active"}
-        note = {"note": [{"text": payload}]}
-        drug = {"text": f"furosemide {payload}", "coding": [{"system": payload, "code": payload, "display": payload}]}
-        found += [
-            {"resourceType": "Condition", "code": {"text": payload}, **note, **about},
-            {"resourceType": "MedicationRequest", "intent": "order", "medicationCodeableConcept": drug, **about},
-            {"resourceType": "Observation", "code": {"text": payload}, "valueString": payload, **note, **about,
-             "status": "final", "effectiveDateTime": "2020-06-01T07:00:00Z"},
-            {"resourceType": "Observation", **note, **about, "id": f"y{number}", "status": "final",
-             "code": {"coding": [{"system": "http://loinc.org", "code": "2601-3", "display": payload}]},
-             "valueQuantity": {"value": 0.5, "unit": payload}, "effectiveDateTime": "2020-06-01T07:00:00Z"},
-        ]  # fmt: skip
-    return [*found, *WELL[1:]]
 
 
 def test_h59_no_text_of_a_record_becomes_part_of_the_page(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite template                a CSV timeline to fill in
   carnallite export sbml FILE        the model of the body for other simulators
   carnallite fetch URL --out DIR     records of a FHIR server by Bulk Data export, for screen
-  carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP
+  carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP; audit reads its log
   carnallite doctor                  check the installation
 
 RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", type=Path)
     export.add_argument("--force", action="store_true", help="overwrite the file")
     export.set_defaults(run=_export)
+    _add_audit(commands.add_parser("audit", help="the audit log of the service: checked, or as FHIR AuditEvents"))
     _add_fetch(commands.add_parser("fetch", help="records of a FHIR server by Bulk Data export, for screen"))
     _add_serve(commands.add_parser("serve", help="cards and FHIR answers over HTTP, for programs of a hospital"))
     doctor = commands.add_parser("doctor", help="check the installation")
@@ -168,6 +169,21 @@ def _add_forecast(forecast: argparse.ArgumentParser) -> None:
     forecast.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw a figure")
     forecast.add_argument("--force", action="store_true", help="overwrite the figure")
     forecast.set_defaults(run=_forecast)
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("--config", metavar="FILE.toml", type=Path, help="settings of the service")
+    audit.add_argument("--verify", action="store_true", help="check that nobody changed it; prints the head")
+    audit.add_argument("--head", metavar="N:DIGEST", default="", help="a head that was written down, to be found in it")
+    audit.add_argument("--since", metavar="ISO", type=_moment, help="only what was written since")
+    audit.set_defaults(run=_audit)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    """Read the audit log."""
+    from carnallite.surfaces.service import audit  # noqa: PLC0415
+
+    return audit.command(options)
 
 
 def _add_fetch(fetch: argparse.ArgumentParser) -> None:

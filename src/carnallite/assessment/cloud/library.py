@@ -171,8 +171,13 @@ def find(path: Path) -> Library:
 
 def place(*, small: bool = False) -> Path:
     """Return the folder of the cache for libraries of this model and knowledge: others are never in the way."""
-    name = _hash(manifest(0, SEED))
-    return engine.CACHE / "library" / (f"{name}-small" if small else name)
+    return engine.CACHE / "library" / (f"{_current()}-small" if small else _current())
+
+
+@cache
+def _current() -> str:
+    """Return what libraries of this model and knowledge are known by; neither changes while a program runs."""
+    return _hash(manifest(0, SEED))
 
 
 def _hash(made: population.Manifest) -> str:
@@ -192,7 +197,7 @@ def at_hand() -> Library:
     if there is not None:
         return _kept(place(), there)
     small = place(small=True)
-    return _kept(small, build(small, SMALL))
+    return _kept(small, population.manifest_in(small) or build(small, SMALL))
 
 
 @lru_cache(maxsize=1)

@@ -39,6 +39,10 @@ class Database(ABC):
         """Return a connection that writes through to the disk."""
 
     @abstractmethod
+    def is_there(self) -> bool:
+        """Return whether there are tables of ours."""
+
+    @abstractmethod
     def prepare(self) -> None:
         """Make tables and their guards."""
 
@@ -112,6 +116,10 @@ class Sqlite(Database):
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
 
+    def is_there(self) -> bool:
+        """Return whether there are tables of ours."""
+        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'audit'"))
+
     def prepare(self) -> None:
         """Make tables and their guards."""
         for statement in _statements("sqlite"):
@@ -158,6 +166,10 @@ class Postgresql(Database):
         connection.execute(f"SET statement_timeout = '{PATIENCE * 6}s'")
         connection.commit()
         return connection
+
+    def is_there(self) -> bool:
+        """Return whether there are tables of ours."""
+        return self.rows("SELECT to_regclass('audit')") != [(None,)]
 
     def prepare(self) -> None:
         """Make tables and their guards."""

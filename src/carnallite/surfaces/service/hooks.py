@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from anyio import to_thread
+from starlette.requests import ClientDisconnect
 
 from carnallite.surfaces.service import body, feedback, issued, prefetch, work
 from carnallite.surfaces.service.cards import Drafts, Fact, Found, detail
+from carnallite.surfaces.service.lanes import Busy
 from carnallite.surfaces.service.refusal import Refusal
 from carnallite.surfaces.service.values import (
     Action,
@@ -85,38 +87,53 @@ def hook_of(id: str) -> str:
 
 
 async def answered(request: Request, house: House) -> Cards:
-    """Return the cards of one call, after it was written into the audit log."""
-    hook = hook_of(request.path_params["id"])
-    call = decoded(_call, await body.read(request))
+    """Return the cards of one call, after it was written into the audit log.
+
+    Raises
+    ------
+    Refusal
+        Whatever keeps it from being evaluated as a whole.
+    ClientDisconnect
+        The client did not wait: what it has not seen does not count as shown.
+    """
+    call = _asked(hook_of(request.path_params["id"]), decoded(_call, await body.read(request)))
+    now = house.clock()
+    found, fetched = await _found(house, call, now)
+    patient = f"{(call.fhir_server or '').rstrip('/')} {call.context.patient_id}"
+    keys = (patient, f"{patient} {call.context.user_id}")
+    house.issued.evaluated(patient, found)
+    new = await to_thread.run_sync(issued.fresh, house.store, keys, found.facts, now, house.settings.again_h)
+    if found.is_partial and not new:
+        raise Busy  # silence would say that all was evaluated
+    shown = new[: house.settings.cards]
+    cards = tuple(_card(house.settings, found, fact, new[len(shown) :] if not place else []) for place, fact in
+                  enumerate(shown))  # fmt: skip
+    facts: dict[str, str | int] = {
+        "hook": call.hook, "instance": call.hook_instance, "count": len(cards), "resource": fetched,
+    }  # fmt: skip
+    await house.audit(request, "hook", facts, patient=patient, user=call.context.user_id)
+    if await request.is_disconnected():
+        raise ClientDisconnect
+    told = new if len(shown) == 1 else shown  # one card names all the others
+    await to_thread.run_sync(issued.remember, house.store, keys, told, now)
+    for card, fact in zip(cards, shown, strict=True):
+        house.issued.add(card.uuid, patient, found, fact.id)
+        house.metrics.cards.labels(call.hook, card.indicator).inc()
+    return Cards(cards=cards, extension={EXTENSION: _evaluated(house.settings, found, len(found.facts) - len(new))})
+
+
+def _asked(hook: str, call: Call) -> Call:
+    """Return a call that is for a hook, of a clinician, with a token for no other patient."""
     if call.hook != hook:
         raise Refusal(400, "value", "/hook", "the hook is not that of this service.", f"Send {hook} here.")
     if call.context.user_id.partition("/")[0] not in _CLINICIANS:
         what = "it is for clinicians, not for patients or those who care for them."
         raise Refusal(403, "forbidden", "/context/userId", what, "Let a clinician ask.")
-    now = house.clock()
-    found, fetched = await _found(house, call, now)
-    patient = f"{call.fhir_server or ''} {call.context.patient_id}"
-    keys = (patient, f"{patient} {call.context.user_id}")
-    house.issued.evaluated(patient, found)
-    new = await to_thread.run_sync(issued.fresh, house.store, keys, found.facts, now, house.settings.again_h)
-    shown = new[: house.settings.cards]
-    cards = tuple(
-        _card(house.settings, found, fact, new[len(shown):] if fact is shown[0] else [], call.context.patient_id)
-        for fact in shown
-    )  # fmt: skip
-    facts: dict[str, str | int] = {
-        "hook": hook,
-        "instance": call.hook_instance,
-        "count": len(cards),
-        "resource": fetched,
-    }
-    await house.audit(request, "hook", facts, patient=patient, user=call.context.user_id)
-    told = new if house.settings.cards == 1 and shown else shown
-    await to_thread.run_sync(issued.remember, house.store, keys, told, now)
-    for card, fact in zip(cards, shown, strict=True):
-        house.issued.add(card.uuid, patient, found, fact.id)
-        house.metrics.cards.labels(hook, card.indicator).inc()
-    return Cards(cards=cards, extension={EXTENSION: _evaluated(house.settings, found, len(found.facts) - len(new))})
+    bound = call.fhir_authorization.patient if call.fhir_authorization else None
+    if bound and bound.removeprefix("Patient/") != call.context.patient_id:
+        where = "/fhirAuthorization/patient"
+        raise Refusal(400, "value", where, "the token is for another patient.", "Send a token for this one.")
+    return call
 
 
 async def _found(house: House, call: Call, now: datetime) -> tuple[Found, int]:
@@ -195,7 +212,7 @@ def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:
     return told
 
 
-def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact], patient: str) -> Card:
+def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact]) -> Card:
     name = str(uuid.uuid4())
     marked = DEMONSTRATION if settings.is_demonstration else ""
     if found.is_partial:
@@ -203,7 +220,6 @@ def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact], patien
     if settings.not_available:
         marked += f"Not available here: {', '.join(settings.not_available)}. "
     suggestions = tuple(_suggestion(one) for one in found.suggestions)
-    del patient
     return Card(
         uuid=name, summary=fact.summary, indicator=fact.indicator,
         source=Source(

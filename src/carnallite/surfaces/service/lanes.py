@@ -7,6 +7,7 @@ a lane full is told so at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import queue
@@ -177,6 +178,8 @@ def _serve(line: Connection, warm: Callable[[], None] | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if warm is not None:
         warm()
+    gc.collect()
+    gc.freeze()  # what stays for ever is not looked through again and again
     line.send("ready")
     while True:
         try:

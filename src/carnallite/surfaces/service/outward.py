@@ -9,7 +9,6 @@ an answer are bounded as a whole.
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import ssl
 import time
@@ -18,11 +17,12 @@ from contextlib import closing, contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from threading import Timer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes, urlencode
+from urllib.parse import urlencode
 
 from msgspec import Struct
 
 from carnallite.errors import FetchFailed, SettingError
+from carnallite.surfaces.service.addresses import Target, base, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,32 +30,15 @@ if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
     Network = IPv4Network | IPv6Network
 
-LONGEST = 8192  # characters of an address: one search names every code that is read
 DEADLINE = 2.0  # [s] for the whole of a call
 MOST_BYTES = 5_000_000
 _FHIR = ("application/fhir+json", "application/json")
 _JSON = ("application/json", "application/jwk-set+json")
 
-_FORM = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9]+(?:[.-][a-z0-9]+)*)(?::(?P<port>[1-9][0-9]{0,4}))?"
-    r"(?P<path>/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|/)*)?"
-    r"(?P<query>\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?|-]|%[0-9A-Fa-f]{2})*)?",
-    re.ASCII,
-)
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _NEVER = tuple(  # tunnels into other networks, and what some versions of Python call public
     ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.0.0.0/24")
 )
-
-
-class Target(Struct, frozen=True):
-    """An address in its parts."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    query: str
 
 
 class Answer(Struct, frozen=True):
@@ -64,28 +47,6 @@ class Answer(Struct, frozen=True):
     status: int
     body: bytes
     headers: dict[str, str]  # names in small letters
-
-
-def target(url: str) -> Target:
-    """Return the parts of an address that is written plainly.
-
-    Raises
-    ------
-    FetchFailed
-        It is not: a user, a fragment, capitals in the host, dots or empty parts in the path, anything encoded twice …
-    """
-    found = _FORM.fullmatch(url) if len(url) <= LONGEST else None
-    if found is None:
-        raise _failed("url")
-    scheme, path = found["scheme"], found["path"] or ""
-    parts = path.split("/")[1:]
-    decoded = [unquote_to_bytes(part) for part in parts]
-    if any(part in (b".", b"..") or re.search(rb"[/\\%\x00-\x1f\x7f]", part) for part in decoded) or "" in parts[:-1]:
-        raise _failed("url")
-    port = int(found["port"] or (443 if scheme == "https" else 80))
-    if port > 65535:
-        raise _failed("url")
-    return Target(scheme, found["host"].strip("[]"), port, path, found["query"] or "")
 
 
 class Outward:
@@ -125,7 +86,7 @@ class Outward:
         self._loopback, self._deadline, self._resolve = loopback, deadline, resolve
         try:
             self._networks = (*map(ip_network, networks), *(_LOOPBACK * loopback))
-            self._bases = tuple(_base(one) for one in bases)
+            self._bases = tuple(base(one) for one in bases)
             self._tls = ssl.create_default_context(cafile=authority or None)
         except FetchFailed:
             raise SettingError(
@@ -226,9 +187,9 @@ class Outward:
         to = target(url)
         if to.scheme == "http" and not self._loopback:
             raise _failed("plain")
-        for base in self._bases:
-            same = (to.scheme, to.host, to.port) == (base.scheme, base.host, base.port)
-            if same and (to.path == base.path or to.path.startswith(f"{base.path}/")):
+        for one in self._bases:
+            same = (to.scheme, to.host, to.port) == (one.scheme, one.host, one.port)
+            if same and (to.path == one.path or to.path.startswith(f"{one.path}/")):
                 return to
         raise _failed("not_listed")
 
@@ -282,13 +243,6 @@ class Outward:
         if any(plain in network for network in self._networks):
             return True
         return plain.is_global and not plain.is_multicast and not any(plain in network for network in _NEVER)
-
-
-def _base(url: str) -> Target:
-    base = target(url.rstrip("/"))
-    if base.query:
-        raise _failed("url")
-    return base
 
 
 def _accepted(answer: http.client.HTTPResponse, kinds: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,7 @@ def _listen(chosen: Settings, store: Store) -> None:
     app = built(chosen, store)
     from carnallite.surfaces.service.listen import Listening, serve  # noqa: PLC0415
 
+    _as_json()
     sys.stderr.write(_welcome(chosen))
     sys.stderr.flush()
     where = Listening(
@@ -88,6 +90,19 @@ def _listen(chosen: Settings, store: Store) -> None:
         limits=chosen.connections,
     )  # fmt: skip
     serve(lambda: app, where)
+
+
+def _as_json() -> None:
+    """Let the server below us tell its faults as lines of our log, without their words: they may hold a record."""
+    from carnallite.surfaces.service.logs import Log  # noqa: PLC0415
+
+    class Bare(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            Log().fault(request="", route="", kind=f"{record.name} {record.levelname.lower()}")
+
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [Bare(logging.WARNING)], False
 
 
 def _welcome(chosen: Settings) -> str:

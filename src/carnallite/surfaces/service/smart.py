@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import timedelta
-from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,10 +20,9 @@ from anyio import to_thread
 from msgspec import Struct
 from starlette.responses import RedirectResponse, Response
 
-from carnallite import __version__
-from carnallite.errors import FetchFailed, RecordRefused, SettingError
-from carnallite.record import FHIR_TYPES, fhir_reading
-from carnallite.surfaces.service import work
+from carnallite.errors import FetchFailed, SettingError
+from carnallite.record import FHIR_TYPES
+from carnallite.surfaces.service import beside, work
 from carnallite.surfaces.service.outward import Outward
 from carnallite.surfaces.service.prefetch import WITHIN, Source, gather
 from carnallite.surfaces.service.refusal import Refusal
@@ -48,8 +45,6 @@ MINUTES = 10  # between the first page of a launch and the last
 _COOKIE = "__Host-launch-"
 _PATIENT = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")
-_BODY = re.compile(r"<body[^>]*>")
-_BANNER = "border-bottom:1px solid;padding:6px 0;margin:0 0 6px;font-weight:650"
 
 
 class _Ends(Struct, frozen=True):
@@ -126,7 +121,7 @@ class Smart:
                 return await answer(request, house)
             except _Failed as failed:
                 await house.audit(request, "launch", {"outcome": "refused", "code": failed.code})
-                return _page(failed.status, failed.told)
+                return Response(beside.no_page(failed.told), failed.status, media_type="text/html")
 
         return caught
 
@@ -173,11 +168,9 @@ class Smart:
         html = await _written(house, bundle, granted.patient)
         facts = {"outcome": "shown", "server": base}
         await house.audit(request, "launch", facts, patient=f"{base} {granted.patient}", user=user)
-        banner = _banner(bundle) if granted.need_patient_banner else ""
-        if house.settings.is_demonstration:
-            banner = f'<p style="{_BANNER}">DEMONSTRATION, not for care.</p>{banner}'
-        response = Response(_BODY.sub(lambda found: found[0] + banner, html, count=1), media_type="text/html")
-        response.headers["Content-Security-Policy"] = _policy(app)
+        named = bundle if granted.need_patient_banner else b""
+        response = Response(beside.page(html, named, house.settings.is_demonstration), media_type="text/html")
+        response.headers["Content-Security-Policy"] = beside.policy(_asked(app) if app.embedded else ["'none'"])
         self._cookie(response, app, begun.state, "")
         return response
 
@@ -240,32 +233,14 @@ class Smart:
 _JSON = ("application/json",)
 
 
-def written(task: work.Task, demonstration: bool) -> str | work.NotRead:
-    """Return the report of one patient as HTML; what a worker does."""
-    from pathlib import Path  # noqa: PLC0415
-
-    from carnallite.plan import advise  # noqa: PLC0415
-    from carnallite.surfaces.report import render_html  # noqa: PLC0415
-
-    try:
-        reading = fhir_reading(task.bundle, now=task.now, local=task.local)
-        limits = Path(task.limits) if task.limits else None
-        advice = advise(reading, version=__version__, depth=task.depth, limits=limits)
-    except RecordRefused as error:
-        return work.NotRead(error.where, error.what, error.do)
-    if demonstration:
-        advice = msgspec.structs.replace(advice, issues=(*advice.issues, work.DEMONSTRATION))
-    return render_html(advice, reading.timeline, units=task.units)
-
-
 async def _written(house: House, bundle: bytes, patient: str) -> str:
     """Return the report with an individual fit; without one where too many wait for theirs."""
     task = house.task(bundle, now=house.clock(), patient=patient)
     demonstration = house.settings.is_demonstration
     try:
-        told = await house.compute("fits", written, msgspec.structs.replace(task, depth="fit"), demonstration)
+        told = await house.compute("fits", beside.written, msgspec.structs.replace(task, depth="fit"), demonstration)
     except Refusal:
-        told = await house.compute("answers", written, task, demonstration)
+        told = await house.compute("answers", beside.written, task, demonstration)
     if isinstance(told, work.NotRead):
         raise _Failed(502, "record", f"Not evaluated: {told.what} {told.do}")
     return told
@@ -302,31 +277,3 @@ def _user(token: str, app: App, begun: _Begun, now: datetime) -> str:
         raise _Failed(502, "id_token", "The EHR did not say who asks.")
     user = str(said.get("fhirUser") or said.get("profile") or said.get("sub") or "")
     return user if re.fullmatch(r"[\w.:/-]{1,200}", user, re.ASCII) else ""
-
-
-def _policy(app: App) -> str:
-    """Return what the report may do in a browser: show itself, and nothing else."""
-    frames = " ".join(_asked(app)) if app.embedded else "'none'"
-    return (
-        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors {frames}; sandbox"
-    )
-
-
-def _banner(bundle: bytes) -> str:
-    """Return who the patient is, for a page that no EHR shows beside a name."""
-    entries = json.loads(bundle)["entry"]
-    patient: dict[str, Any] = next(
-        (one["resource"] for one in entries if one["resource"].get("resourceType") == "Patient"), {}
-    )
-    names = patient.get("name") or [{}]
-    name = names[0].get("text") or " ".join([*(names[0].get("given") or []), names[0].get("family") or ""])
-    known = [str(name).strip(), patient.get("birthDate") and f"born {patient['birthDate']}", patient.get("gender"),
-             *(one.get("value") for one in patient.get("identifier") or [][:1])]  # fmt: skip
-    told = ", ".join(escape(str(one)) for one in known if one)
-    return f'<p role="note" aria-label="Patient" style="{_BANNER}">{told or "Patient without a name"}</p>'
-
-
-def _page(status: int, told: str) -> Response:
-    page = f"<!doctype html><html lang=en><title>carnallite</title><h1>No report</h1><p>{escape(told)}</p></html>"
-    return Response(page, status, media_type="text/html")

@@ -61,8 +61,8 @@ class Store:
         self._database, self._secret, self._lock = database, secret, threading.Lock()
 
     @classmethod
-    def open(cls, url: str, secret: Path | None = None) -> Self:
-        """Open, and make what is not there yet.
+    def open(cls, url: str, secret: Path | None = None, *, make: bool = True) -> Self:
+        """Open, and make what is not there yet; guards that somebody took away are put back, and that is written down.
 
         Parameters
         ----------
@@ -71,6 +71,8 @@ class Store:
         secret : Path, optional
             File with the key of the chain, at least 32 bytes. With SQLite it is made beside the database where it is
             not given; keep it elsewhere, and whoever can write the database alone cannot forge the log.
+        make : bool, optional
+            False to look only: nothing is made or put back.
 
         Raises
         ------
@@ -82,7 +84,8 @@ class Store:
         database = databases.database(url)
         if secret is None and isinstance(database, databases.Sqlite):
             secret = database.path.with_suffix(database.path.suffix + ".key")
-            _make_secret(secret)
+            if make:
+                _make_secret(secret)
         if secret is None:
             raise SettingError("store", "a log in PostgreSQL needs a file with a key.", "Set `secret`.")
         try:
@@ -92,11 +95,16 @@ class Store:
         if len(key) < LEAST_SECRET:
             raise SettingError("store", f"the key '{secret}' is too short.", f"It needs {LEAST_SECRET} bytes.")
         store = cls(database, key)
+        if not make:
+            return store
         with store._transaction():
+            lost = database.unguarded() if database.is_there() else []
             database.prepare()
             if not database.rows("SELECT 1 FROM audit LIMIT 1"):  # a head that is lost later is not made anew
                 seal = store._digest("head", 0, _START)
                 database.run("INSERT INTO head VALUES (1, 0, ?, ?) ON CONFLICT DO NOTHING", (_START, seal))
+        if lost:
+            store.append("guards_lost", {"count": len(lost)}, datetime.now(UTC))
         return store
 
     def close(self) -> None:

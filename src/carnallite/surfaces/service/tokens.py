@@ -6,7 +6,6 @@ own, for one URL, for minutes, for one use. There are no passwords and no static
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from carnallite.errors import FetchFailed, Refused, SettingError
+from carnallite.surfaces.service.keysets import keys, strict_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,13 +31,10 @@ SKEW = 10  # [s] by which clocks may differ
 MOST_JTI = 256  # characters
 FRESH = 600.0  # [s] a fetched set of keys is used before it is fetched again
 PATIENCE = 30.0  # [s] between two attempts to fetch one set
-LEAST_RSA = 2048  # bits
 
 _FAR = 1e11  # [s] since 1970: year 5138
-_CURVES = {"ES384": "P-384"}
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER = {"alg", "kid", "typ", "jku", "x5t", "x5t#S256"}  # neither crit nor b64 nor keys inside a token
-_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,48 +165,6 @@ class Tokens:
             return known.get(kid)
 
 
-def keys(data: bytes) -> Mapping[str, PyJWK]:
-    """Return the keys of a JWKS by their ids: public ones that ES384 and RS384 can use.
-
-    Raises
-    ------
-    ValueError
-        It is no JWKS, holds a private or a symmetric key, or one id twice.
-    """
-    held = _plain(data)
-    listed = held.get("keys")
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise ValueError("it is no JWKS: there is no list of keys")
-    found: dict[str, PyJWK] = {}
-    for one in listed:
-        if one.keys() & _PRIVATE or one.get("kty") == "oct":
-            raise ValueError("it holds a private or symmetric key")
-        kid = one.get("kid")
-        if not isinstance(kid, str) or (key := _usable(one)) is None:
-            continue
-        if kid in found:
-            raise ValueError("it holds one key id twice")
-        found[kid] = key
-    return found
-
-
-def _usable(one: dict[str, Any]) -> PyJWK | None:
-    """Return a key with the one algorithm that it is for; None for keys of other kinds."""
-    from jwt import PyJWK, PyJWTError  # noqa: PLC0415  (an extra; start-up stays fast)
-
-    algorithm = {"EC": "ES384", "RSA": "RS384"}.get(str(one.get("kty")))
-    is_ours = one.get("use", "sig") == "sig" and one.get("alg", algorithm) == algorithm
-    if algorithm is None or not is_ours or "verify" not in one.get("key_ops", ["verify"]):
-        return None
-    if algorithm in _CURVES and one.get("crv") != _CURVES[algorithm]:
-        return None
-    try:
-        key = PyJWK(one, algorithm)
-    except PyJWTError:
-        raise ValueError("a key cannot be read") from None
-    return None if algorithm == "RS384" and key.key.key_size < LEAST_RSA else key
-
-
 def _bearer(authorizations: Sequence[str]) -> str:
     if len(authorizations) != 1:
         raise _refused("two_tokens" if authorizations else "no_token")
@@ -279,29 +234,9 @@ def _decoded(part: str) -> bytes:
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        return _plain(data)
+        return strict_object(data)
     except ValueError:
         raise _refused("malformed") from None
-
-
-def _plain(data: bytes) -> dict[str, Any]:
-    """Return one JSON object in which no name stands twice and every number is one."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) != len(pairs):
-            raise ValueError("a name stands twice")
-        return dict(pairs)
-
-    def no_number(_: str) -> None:
-        raise ValueError("it holds what is no number")
-
-    try:
-        held = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_constant=no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    if not isinstance(held, dict):
-        raise ValueError("it is no object")  # noqa: TRY004  (one kind of failure)
-    return held
 
 
 def _refused(code: str) -> Refused:

@@ -113,7 +113,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a client sends to a hook."""
 
     hook: Annotated[str, Meta(examples=["patient-view"], min_length=1)]
-    hook_instance: Annotated[str, Meta(examples=["d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"], min_length=1, max_length=128)]
+    hook_instance: Annotated[
+        str, Meta(examples=["d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"], pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    ]
     context: Context
     fhir_server: Annotated[str | None, Meta(examples=["https://ehr.example.org/fhir"])] = None
     fhir_authorization: Authorization | None = None

@@ -220,3 +220,8 @@ def test_a_server_of_the_house_is_called_in_its_named_network(tmp_path: Path) ->
         assert Outward([base], networks=["127.0.0.0/8"], **made).get(f"{base}/Patient/1") == b"{}"
         assert code(Outward([base], networks=["10.0.0.0/8"], **made), f"{base}/Patient/1") == "address"
         assert len(seen) == 1
+
+
+@pytest.mark.parametrize("host", ["xn--fhir-5qa.example", "ehr-1.a-b.example", "[2001:db8::1]", "10.1.2.3"])
+def test_hosts_of_every_plain_kind_can_be_listed(host: str) -> None:
+    assert Outward([f"https://{host}:8443/r4"]).within(f"https://{host}:8443/r4/Patient/1")

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import callers
 from callers import ISSUER, JKU, URL, ec_key, jwk, jwks, raw, rsa_key, said, token
 from carnallite.errors import FetchFailed, Refused, SettingError
+from carnallite.surfaces.service.keysets import keys
 from carnallite.surfaces.service.store import Store
-from carnallite.surfaces.service.tokens import MOST_BYTES, Client, Tokens, keys
+from carnallite.surfaces.service.tokens import MOST_BYTES, Client, Tokens
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AT = NOW.timestamp()
