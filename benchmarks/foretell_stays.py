@@ -1,12 +1,12 @@
 """Stays of open intensive care data, and what their records held at a moment: the past alone, as the house reads it.
 
-The tables of MIMIC-III and eICU are read by the readers of the package. The challenge of PhysioNet 2012 has a reader
-here: it is one long table of results of the first 48 hours, without drugs and diagnoses.
+All are read by the readers of the package; the challenge of PhysioNet 2012 lies here as one long table of results of
+the first 48 hours, without drugs and diagnoses.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from carnallite.record import Observation, Reading, Timeline
 from carnallite.record.build import build
 from carnallite.record.entry import Entry, Person, ran_in
 from carnallite.record.intensive_care import read_eicu, read_mimic
+from carnallite.record.physionet import Line, stay
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SOURCES = ("physionet", "mimic", "eicu")
@@ -28,19 +29,6 @@ SEEN = 30 * 24.0  # [h] a value before the cut counts so long, as in the history
 DOUBTFUL = frozenset({"preliminary", "hemolysed"})
 WRITTEN_LATER = ("diagnoses_icd", "procedures_icd")  # coded after discharge, dated to the admission
 BEFORE_THE_STAY = ("pasthistory", "admissiondrug", "allergy", "patient", "admissions")  # undated, and no news
-BEGUN = datetime(2020, 6, 1, tzinfo=UTC)  # minute 0 of a stay of PhysioNet 2012
-MEASURED = {
-    "K": ("potassium", "mmol/L"),
-    "Mg": ("magnesium", "mg/dL"),  # the page of the challenge says mmol/L; its median is 2.0
-    "Na": ("sodium", "mmol/L"),
-    "HCO3": ("bicarbonate", "mmol/L"),
-    "Creatinine": ("creatinine", "mg/dL"),
-    "BUN": ("urea nitrogen", "mg/dL"),
-    "Glucose": ("glucose", "mg/dL"),
-    "Albumin": ("albumin", "g/dL"),
-    "Lactate": ("lactate", "mmol/L"),
-    "Platelets": ("platelets", "10*3/uL"),
-}
 
 
 class Stay(NamedTuple):
@@ -86,27 +74,8 @@ def _physionet(table: Path) -> tuple[Stay, ...]:
     said: dict[int, list[tuple[int, str, float]]] = {}
     for key, minute, parameter, value in rows:
         said.setdefault(key, []).append((minute, parameter, float(f"{value:.6g}")))
-    return tuple(_challenge(lines) for lines in said.values())
-
-
-def _challenge(lines: list[tuple[int, str, float]]) -> Stay:
-    """Return one stay of the challenge: size and age at admission, and the results of the laboratory."""
-    first = {parameter: value for minute, parameter, value in reversed(lines) if minute == 0}
-    person = Person(sex={0.0: "female", 1.0: "male"}.get(first.get("Gender", -1.0), ""), age=f"{first.get('Age', 0):g}")
-    entries = [Entry(kind="encounter", where="stay", setting="ICU", time=BEGUN)]
-    for parameter, name, unit in (("Weight", "body weight", "kg"), ("Height", "body height", "cm")):
-        if first.get(parameter, 0) > 0:
-            entries.append(_result(name, first[parameter], unit, 0, 1))
-    for number, (minute, parameter, value) in enumerate(lines, 2):
-        if parameter in MEASURED:
-            name, unit = MEASURED[parameter]
-            entries.append(_result(name, value, unit, minute, number))
-    return Stay(person, tuple(entries))
-
-
-def _result(name: str, value: float, unit: str, minute: int, number: int) -> Entry:
-    time = BEGUN + timedelta(minutes=minute)
-    return Entry(kind="observation", where=f"result {number}", text=name, value=value, unit=unit, time=time)
+    found = (stay([Line(minute, name, f"{value:g}") for minute, name, value in lines]) for lines in said.values())
+    return tuple(Stay(person, tuple(entries)) for person, entries in found)
 
 
 # what was known when ------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import pytest
 
 from carnallite.errors import RecordRefused
 from carnallite.record import omop
+from carnallite.surfaces.cli import OK, main
+from screened import answers
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path("/usr/local/bin")]
 INITDB = shutil.which("initdb", path=os.pathsep.join([os.environ.get("PATH", ""), str(BINARIES[-1])]))
@@ -82,6 +84,18 @@ def test_one_person_and_nobody(url: str):
     with pytest.raises(RecordRefused, match="#1"):
         omop.read(url, "1; DROP TABLE person")
     assert len(omop.read(url, None).people) == 2
+
+
+def test_it_is_screened_and_read_again_when_it_has_changed(url: str, tmp_path: Path):
+    options = ["--out", str(tmp_path / "out"), "--workers", "1", "--depth", "findings"]
+    assert main(["screen", url, *options]) == OK
+    before = answers(tmp_path / "out")
+    assert {name: row["magnesium"] for name, row in before.items()} == {("1", "now"): "low", ("20", "now"): "unknown"}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute('UPDATE "my cdm".measurement SET value_as_number = 2.0 WHERE measurement_id = 2')
+    assert main(["screen", url, *options]) == OK
+    assert answers(tmp_path / "out")["1", "now"]["magnesium"] == "normal"
+    assert not [file for file in tmp_path.rglob("*.json") if "postgres" in file.read_text()]
 
 
 def test_several_schemas_need_a_choice(url: str):

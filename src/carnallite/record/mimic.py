@@ -1,11 +1,13 @@
-"""MIMIC-III as it is downloaded -> entries: a folder of CSV tables, gzipped or not.
+"""MIMIC-III and MIMIC-IV as they are downloaded -> entries: a folder of CSV tables, gzipped or not.
 
-Its dates are shifted by whole days, and its times are read as UTC. Laboratory results are read from
-``labevents`` alone; what nurses copied into the chart is left there.
+MIMIC-IV has the same tables under other names, which are read as if they had those of MIMIC-III. Dates are shifted by
+whole days, and times are read as UTC. Laboratory results are read from ``labevents`` alone; what nurses copied into
+the chart is left there.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,9 +27,10 @@ _CHARTS = ("chartevents", "chartevents_selected")
 TABLES = frozenset({
     "patients", "admissions", "labevents", "d_labitems", "prescriptions", "inputevents_mv", "inputevents_cv",
     "d_items", "diagnoses_icd", "d_icd_diagnoses", "procedures_icd", "d_icd_procedures", "procedureevents_mv",
-    "outputevents", *_CHARTS,
+    "outputevents", "inputevents", "procedureevents", *_CHARTS,
 })  # fmt: skip
 _MIDNIGHT = " 00:00:00"
+_TENTH = "10"  # edition of a code
 
 
 def read_mimic(folder: Path, person: str | None = None, *, alone: bool = False) -> Loaded:
@@ -59,8 +62,9 @@ def read_tables(data: Tables, person: str | None = None, *, alone: bool = False)
     RecordRefused
         As `read_mimic`.
     """
-    rows, key = selected(data, "patients", "subject_id", ("gender", "dob"), person)
-    people = {row["subject_id"]: Person(sex=row["gender"], birth=row["dob"][:10]) for row in rows}
+    data = _named_as_before(data)
+    rows, key = selected(data, "patients", "subject_id", ("gender", "dob", "anchor_age", "anchor_year"), person)
+    people = {row["subject_id"]: _person(row) for row in rows}
     reader = Reader(data, "subject_id", people, key)
     if key is None and alone and len(people) > 1:
         return reader.loaded
@@ -73,6 +77,32 @@ def read_tables(data: Tables, person: str | None = None, *, alone: bool = False)
     _bedside(reader)
     reader.loaded.issues += data.issues()
     return reader.loaded
+
+
+_TABLES_OF_FOUR = {"inputevents": "inputevents_mv", "procedureevents": "procedureevents_mv"}
+_COLUMNS_OF_FOUR = {"starttime": "startdate", "stoptime": "enddate", "icd_code": "icd9_code"}
+_OVER_89 = 91.0  # [a] stands for everybody over 89 in MIMIC-IV
+
+
+def _named_as_before(data: Tables) -> Tables:
+    """Return tables with the names of MIMIC-III beside those of MIMIC-IV."""
+    tables = {_TABLES_OF_FOUR.get(name, name): table for name, table in data.tables.items()}
+    for name in ("prescriptions", "diagnoses_icd", "procedures_icd", "d_icd_diagnoses", "d_icd_procedures"):
+        if name in tables:
+            columns = tables[name].columns
+            also = {old: columns[new] for new, old in _COLUMNS_OF_FOUR.items() if new in columns and old not in columns}
+            tables[name] = replace(tables[name], columns=columns | also)
+    return replace(data, tables=tables)
+
+
+def _person(row: Row) -> Person:
+    """Return who; MIMIC-IV has an age in one year, and one for everybody over 89."""
+    age, year = number(row["anchor_age"]), number(row["anchor_year"])
+    if row["dob"] or age is None or year is None:
+        return Person(sex=row["gender"], birth=row["dob"][:10])
+    if age >= _OVER_89:
+        return Person(sex=row["gender"], age=">89")
+    return Person(sex=row["gender"], birth=f"{year - age:.0f}")
 
 
 def _admissions(reader: Reader) -> None:
@@ -96,16 +126,19 @@ def _laboratory(reader: Reader) -> None:
             kind="observation", where=where, time=first_instant(row["charttime"]),
             codes=(*((("loinc", loinc),) if loinc else ()), ("local", row["itemid"])),
             text=test.get("label", ""), specimen=test.get("fluid", ""), value=value, unit=row["valueuom"],
-            words="" if value is not None else row["value"],
+            words="" if value is not None else row["value"], notes=row["comments"],
+            reference_low=number(row["ref_range_lower"]), reference_high=number(row["ref_range_upper"]),
         )  # fmt: skip
 
-    reader.read("labevents", ("itemid", "charttime", "value", "valuenum", "valueuom"), make)
+    columns = ("itemid", "charttime", "value", "valuenum", "valueuom", "comments", "ref_range_lower", "ref_range_upper")
+    reader.read("labevents", columns, make)
 
 
 def _orders(reader: Reader) -> None:
     def make(where: str, row: Row) -> Entry:
         dose, said = number(row["dose_val_rx"]), f"{row['dose_val_rx']} {row['dose_unit_rx']}".strip()
-        end = last_instant(row["enddate"].removesuffix(_MIDNIGHT))
+        # MIMIC-III ends an order with a day, MIMIC-IV with a time.
+        end = first_instant(row["enddate"]) if row["stoptime"] else last_instant(row["enddate"].removesuffix(_MIDNIGHT))
         return Entry(
             kind="drug", where=where, codes=(("ndc", row["ndc"]),) if row["ndc"].strip("0") else (),
             text=f"{row['drug']} {row['prod_strength']}".strip(), status="completed" if end else "",
@@ -115,7 +148,7 @@ def _orders(reader: Reader) -> None:
         )  # fmt: skip
 
     columns = ("startdate", "enddate", "drug", "prod_strength", "ndc", "dose_val_rx", "dose_unit_rx", "route")
-    reader.read("prescriptions", columns, make)
+    reader.read("prescriptions", (*columns, "stoptime"), make)
 
 
 def _infusions(reader: Reader) -> None:
@@ -158,23 +191,25 @@ def _diagnoses(reader: Reader) -> None:
     named, admitted = _titles(reader, "d_icd_diagnoses"), _admitted(reader)
 
     def make(where: str, row: Row) -> Entry:
-        code = row["icd9_code"]
+        code, is_tenth = row["icd9_code"], row["icd_version"] == _TENTH
+        whole = 4 if code.startswith("E") and not is_tenth else 3
         return Entry(
-            kind="condition", where=where, codes=(("icd9", _dotted(code, 4 if code.startswith("E") else 3)),),
-            text=named.get(code, ""), time=admitted.get(row["hadm_id"]),
+            kind="condition", where=where, codes=(("icd10" if is_tenth else "icd9", _dotted(code, whole)),),
+            text=named.get((row["icd_version"], code), ""), time=admitted.get(row["hadm_id"]),
         )  # fmt: skip
 
-    reader.read("diagnoses_icd", ("hadm_id", "icd9_code"), make)
+    reader.read("diagnoses_icd", ("hadm_id", "icd9_code", "icd_version"), make)
 
 
 def _operations(reader: Reader) -> None:
     named, admitted, items = _titles(reader, "d_icd_procedures"), _admitted(reader), _items(reader)
 
     def coded(where: str, row: Row) -> Entry:
-        code = row["icd9_code"]
+        code, is_tenth = row["icd9_code"], row["icd_version"] == _TENTH
+        codes = () if is_tenth else (("icd9p", _dotted(code, 2)),)  # of the tenth edition the title is read
         return Entry(
-            kind="procedure", where=where, codes=(("icd9p", _dotted(code, 2)),), text=named.get(code, ""),
-            time=admitted.get(row["hadm_id"]),
+            kind="procedure", where=where, codes=codes, text=named.get((row["icd_version"], code), ""),
+            time=first_instant(row["chartdate"]) or admitted.get(row["hadm_id"]),
         )  # fmt: skip
 
     def charted(where: str, row: Row) -> Entry | None:
@@ -185,13 +220,14 @@ def _operations(reader: Reader) -> None:
         codes = (("local", row["itemid"]),)
         return Entry(kind="procedure", where=where, codes=codes, text=label, time=start, end=end)
 
-    reader.read("procedures_icd", ("hadm_id", "icd9_code"), coded)
+    reader.read("procedures_icd", ("hadm_id", "icd9_code", "icd_version", "chartdate"), coded)
     reader.read("procedureevents_mv", ("itemid", "starttime", "endtime", "statusdescription"), charted)
 
 
-def _titles(reader: Reader, table: str) -> dict[str, str]:
-    rows = reader.data.rows(table, ("icd9_code", "long_title"))
-    return {row["icd9_code"]: row["long_title"] for row in rows}
+def _titles(reader: Reader, table: str) -> dict[tuple[str, str], str]:
+    """Return titles by edition, which MIMIC-III does not name, and code."""
+    rows = reader.data.rows(table, ("icd9_code", "icd_version", "long_title"))
+    return {(row["icd_version"], row["icd9_code"]): row["long_title"] for row in rows}
 
 
 def _admitted(reader: Reader) -> dict[str, datetime | None]:

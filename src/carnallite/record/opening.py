@@ -18,6 +18,7 @@ from carnallite.record.tables import AbstractConnection, Table, Tables, stem
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+_INNER = ("hosp", "icu")  # the folders of MIMIC-IV
 _CSV = re.compile(r"\.(csv|tsv)(\.gz)?$", re.IGNORECASE)
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
@@ -70,7 +71,8 @@ def memory() -> AbstractConnection:
 def _folder(folder: Path, names: Collection[str]) -> Tables:
     connection = memory()
     found: dict[str, Table] = {}
-    for path in sorted(folder.iterdir()):
+    inner = [folder / name for name in _INNER if (folder / name).is_dir()]
+    for path in sorted(file for home in (folder, *inner) for file in home.iterdir()):
         name = stem(path)
         if name in names and name not in found:
             table = _parquet(path, connection) if _is_parquet(path) else _csv(path)

@@ -191,7 +191,7 @@ def form_of_tables(folder: Path) -> Literal["omop", "mimic", "eicu"] | None:
     names = {file.name.split(".")[0].lower() for file in folder.iterdir()}
     if "person" in names and ("measurement" in names or "drug_exposure" in names):
         return "omop"
-    if {"labevents", "patients"} <= names:
+    if {"labevents", "patients"} <= names or "hosp" in names:
         return "mimic"
     return "eicu" if {"lab", "patient"} <= names else None
 

@@ -40,7 +40,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     place
         Path or address.
     mark
-        Changes when the content changes.
+        Changes when the content changes; empty where the source does not say.
     size
         [bytes] As it lies there.
     order

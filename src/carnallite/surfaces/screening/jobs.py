@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections import Counter
 from datetime import datetime
 from functools import cache
@@ -75,6 +76,8 @@ class Take(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         """Do it, and return how many people it was about: not known yet."""
         waiting = self.into.with_name(f".{self.into.name}.{os.getpid()}.tmp")
         take(self.form, self.delivery, waiting, count=self.count, since=self.since)
+        if self.into.exists():
+            shutil.rmtree(self.into)
         waiting.replace(self.into)
         kept.settle(self.into.parent)
         return 0

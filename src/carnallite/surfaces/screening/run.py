@@ -218,13 +218,16 @@ def _parts(found: Sequence[Delivery]) -> int:
 
 
 def _take(run: Run, form: Form) -> list[Path]:
-    """Take the deliveries that are new or have changed; return the folders of all, the earliest first."""
+    """Take the deliveries that are new or have changed; return the folders of all, the earliest first.
+
+    A database does not say whether it has changed, so that it is read each time; parts that are the same stay.
+    """
     options, home = run.options, run.out / "taken"
     wanted = {_folder(one, options): one for source in options.sources for one in deliveries(form, source)}
     jobs = [
         Take(form=form, delivery=one, into=home / name, count=run.manifest.parts, since=options.since)
         for name, one in wanted.items()
-        if not (home / name).exists() and not _is_old(one, home, options)
+        if (not one.mark or not (home / name).exists()) and not _is_old(one, home, options)
     ]
     run.do("reading", jobs)
     new = {job.into.name for job in jobs if job.into.exists()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carnallite import __version__
-from carnallite.assessment import ABSENT, PRESENT, assess_all, finding, panel_of
+from carnallite.assessment import ABSENT, PRESENT, assess_all, finding, survey_of
 from carnallite.knowledge import knowledge
 from carnallite.record import Reading, keys_of, timelines_of
 from carnallite.record.rows import edges as edges_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from carnallite.assessment import Alert, Assessment, Columns, Depth, Panel
+    from carnallite.assessment import Alert, Assessment, Columns, Depth, Survey
     from carnallite.record import Timeline
 
 VERSION = "carnallite.answers/1"
@@ -85,19 +85,20 @@ def screen(rows: pa.Table, *, depth: Depth = "findings") -> pa.Table:
     return arrow().Table.from_pylist([row for part in parts for row in part], schema=schema())
 
 
-def _spans(edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _spans(edges: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield from where to where the rows of so many patients stand."""
     for first in range(0, len(edges) - 1, AT_ONCE):
-        yield edges[first], edges[min(first + AT_ONCE, len(edges) - 1)]
+        yield int(edges[first]), int(edges[min(first + AT_ONCE, len(edges) - 1)])
 
 
 def _answered(rows: pa.Table, depth: Depth) -> list[dict[str, Any]]:
     """Return the answers of some people: who has something is assessed, of the others their states are told."""
-    everybody, keys = panel_of(rows), keys_of(rows)
+    everybody, keys = survey_of(rows), keys_of(rows)
     concerned, low = _concerned(everybody), _has_low(everybody.columns)
     told = dict(_timelines(rows, np.flatnonzero(concerned | low)))
     chosen = np.flatnonzero(concerned).tolist()
-    answers = assess_all([Reading(told[turn]) for turn in chosen], version=__version__, depth=depth)
+    readings = [Reading(told[turn]) for turn in chosen]
+    answers = assess_all(readings, version=__version__, depth=depth) if readings else []
     found = _plain(everybody, keys, rows)
     for turn, answer in zip(chosen, answers, strict=True):
         found[turn] |= _row(answer)
@@ -114,7 +115,7 @@ def _timelines(rows: pa.Table, turns: NDArray[np.int64]) -> Iterator[tuple[int, 
         yield turn, timeline
 
 
-def _concerned(everybody: Panel) -> NDArray[np.bool_]:
+def _concerned(everybody: Survey) -> NDArray[np.bool_]:
     """Return who has an ion out of range, or of whom a rule says something that asks for something."""
     parts = [np.isin(state, ("low", "high")) for state in everybody.states.values()]
     loud = [said != ABSENT for id, said in everybody.alerts.items() if id not in priority().quiet]
@@ -126,7 +127,7 @@ def _has_low(columns: Columns) -> NDArray[np.bool_]:
     return np.asarray(np.any([finding(id, columns) == PRESENT for id in _LOW], axis=0))
 
 
-def _plain(everybody: Panel, keys: Sequence[str], rows: pa.Table) -> list[dict[str, Any]]:
+def _plain(everybody: Survey, keys: Sequence[str], rows: pa.Table) -> list[dict[str, Any]]:
     """Return what is told of everybody."""
     columns, last = everybody.columns, len(priority().order) - 1
     heads = rows.filter(arrow("pyarrow.compute").equal(rows.column("kind"), "patient"))
@@ -163,7 +164,7 @@ def _drugs(columns: Columns) -> list[list[str]]:
     return _listed(taken, columns.size)
 
 
-def _quiet(everybody: Panel) -> list[dict[str, Any]]:
+def _quiet(everybody: Survey) -> list[dict[str, Any]]:
     """Return the alerts that place nobody on the list, for those of whom there are no others."""
     found: list[dict[str, Any]] = [
         {"emergencies": [], "unsafe": [], "samples": []} for _ in range(everybody.columns.size)
