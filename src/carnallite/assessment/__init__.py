@@ -98,8 +98,8 @@ __all__ = [
     "seen_of",
     "silent",
     "substance_of",
-    "treatments_of",
     "survey_of",
+    "treatments_of",
     "window_of",
     "worth",
 ]

@@ -34,7 +34,18 @@ _OF_QUANTITIES = frozenset(
 _UNITS = {"days_on": "d", "days_with": "d", "dose_of": "mg/d"}
 _LEVELS = frozenset({"low", "normal", "high"})
 _OF_DRUGS = frozenset(
-    {"taking", "taking_by", "ever", "mentioned", "exposed", "stopped_recently", "drawn_under", "days_on", "dose_of"}
+    {
+        "taking",
+        "taking_by",
+        "ever",
+        "mentioned",
+        "exposed",
+        "stopped_recently",
+        "drawn_under",
+        "days_on",
+        "dose_of",
+        "allergic",
+    }
 )
 _OF_CONDITIONS = frozenset({"recorded", "acute", "recent", "just", "past", "denied", "family", "days_with"})
 _OPEN = frozenset({"may_exceed", "may_fall_below"})

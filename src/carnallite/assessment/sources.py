@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Yes = NDArray[np.bool_]
 
 UNDATED = NEVER
+_BARE = {
+    "unreadable": "unreadable",
+    "allergy": "allergies",
+}  # facts that are names alone, and where a timeline has them
 SEXES: dict[Sex, int] = {"female": 1, "male": 2}
 _DAY = 86_400_000_000  # [us]
 _YEAR_D = 365.25
@@ -98,7 +102,7 @@ class Timelines:
         return np.array([SEXES[one.patient.sex] if one.patient.sex else 0 for one in self._timelines], np.int8)
 
     def names(self, kind: str) -> tuple[Sequence[str], NDArray[np.integer], Whole]:
-        named = self._facts_of(kind) if kind == "unreadable" else self._values(kind, "name")
+        named = self._facts_of(kind) if kind in _BARE else self._values(kind, "name")
         names = sorted(set(named))
         number = {name: place for place, name in enumerate(names)}
         return names, np.array([number[name] for name in named], np.int16), np.arange(len(named))
@@ -153,7 +157,7 @@ class Timelines:
 
 
 def _field(kind: str) -> str:
-    return KINDS[kind][0] if kind in KINDS else kind
+    return KINDS[kind][0] if kind in KINDS else _BARE[kind]
 
 
 def _since(time: datetime | None, index: datetime) -> Any:
@@ -239,7 +243,7 @@ class Table:
         return int((self._kinds[self._rows.edges[row] : place] == _KINDS[kind]).sum())
 
 
-_KINDS = {kind: number for number, kind in enumerate((*KINDS, "patient", "unreadable"), 1)}
+_KINDS = {kind: number for number, kind in enumerate((*KINDS, "patient", *_BARE), 1)}
 
 
 def ages(births: Whole, at_least: Numbers, index: Whole) -> Numbers:

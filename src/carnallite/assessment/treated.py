@@ -148,6 +148,19 @@ class Treated:
         """Return whether a drug of a group was stopped within the time that it may still act on gut or kidney."""
         return truth((self._of(group) & JUST_STOPPED) > 0)
 
+    def allergic(self, group: str) -> Truth:
+        """Return whether an allergy or intolerance to a drug of a group is listed; silence counts as no."""
+        found = np.zeros(self._size, np.int8)
+        for id in {group, *drugs_of().get(group, ())} & self._allergic.keys():
+            found[self._allergic[id]] = PRESENT
+        return found
+
+    @cached_property
+    def _allergic(self) -> dict[str, Whole]:
+        names, codes, places = self._source.names("allergy")
+        who = self._source.whose("allergy", places)
+        return {names[number]: who[codes == number] for number in np.unique(codes)}
+
     def drawn_under(self, group: str, one: Some, time: Whole) -> Truth:
         """Return whether a result was drawn during or soon after an injection of a group.
 
@@ -252,4 +265,5 @@ NAMED: dict[str, Callable[[Treated, str], Truth]] = {
     "mentioned": Treated.mentioned,
     "stopped_recently": Treated.stopped_recently,
     "exposed": Treated.exposed,
+    "allergic": Treated.allergic,
 }

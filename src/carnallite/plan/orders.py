@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from carnallite.knowledge import Contraindication, Safety
     from carnallite.plan.amounts import Given
     from carnallite.plan.safety import Line
-    from carnallite.record import Exposure, Order, Reading, Timeline
+    from carnallite.record import Exposure, Order, Reading
 
 CHECKED = ("magnesium", "potassium", "calcium")  # what orders bring that the table limits whatever they are for
-Kind = Literal["limit", "contraindication", "rule", "allergy", "not_read", "outside"]
+Kind = Literal["limit", "contraindication", "rule", "not_read", "outside"]
 Severity = Literal["critical", "warning", "info"]
 _ORDER = ("critical", "warning", "info")
 
@@ -54,7 +54,7 @@ class OrderFinding(Value, frozen=True):
     order : str
         Its place among the drafts.
     kind : str
-        A ceiling or contraindication of the safety table, a rule, an allergy, a dose that could not be read, or
+        A ceiling or contraindication of the safety table, a rule, a dose that could not be read, or
         somebody for whom doses are outside of what this program covers.
     severity : "critical", "warning" or "info"
         A hard line that is known to hold; whatever else should be looked at before signing; what is only told.
@@ -125,7 +125,6 @@ def review(reading: Reading, orders: Sequence[Order], *, limits: Path | None = N
         together.take(running, alone.everybody())
     found: list[OrderFinding] = []
     for order in orders:
-        found += _allergies(order, reading.timeline)
         for exposure in order.exposures:
             part = _part(order, exposure)
             if isinstance(part, OrderFinding):
@@ -279,18 +278,7 @@ def _ordered(part: _Part, line: Line, guard: Guard) -> str:
     return f"{size:.3g} {limit.unit}"
 
 
-# against rules and allergies -----------------------------------------------------------------------------------------
-def _allergies(order: Order, timeline: Timeline) -> Iterator[OrderFinding]:
-    listed = set(timeline.allergies)
-    for exposure in order.exposures:
-        if listed & {exposure.ingredient, *membership().get(exposure.ingredient, ())}:
-            yield OrderFinding(
-                order=order.where, kind="allergy", severity="critical", id=f"{exposure.ingredient}_allergy",
-                summary=f"{_name(exposure)}: the record lists an allergy or intolerance to it",
-                do="Look at what was recorded, and choose another drug if it holds.",
-            )  # fmt: skip
-
-
+# against rules -----------------------------------------------------------------------------------------
 def _ruled(order: Order, reading: Reading) -> Iterator[OrderFinding]:
     """Yield the rules of what is unsafe that hold with an order, and would not if nothing of it were taken."""
     if not order.exposures:

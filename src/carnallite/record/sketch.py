@@ -9,7 +9,8 @@
       0 | diarrhea         |       |
 
 `what` is an analyte id, a drug, a condition, or `age` / `sex`. A drug is taken from its day on; `until DAY` in the
-value column ends it, `once` gives it once. `not` in the value column of a condition denies it.
+value column ends it, `once` gives it once, `allergic` lists an allergy to it. `not` in the value column of a condition
+denies it.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ def _entry(number: int, day: float, what: str, value: str, unit: str) -> Entry:
     is_listed = what in named or what in known.drugs
     if not is_listed and not any(mention.kind != "condition" for mention in mentions(what)):
         raise RecordRefused(f"sketch {where}", "it names no analyte, condition or drug.", "Use an id.")
+    if value == "allergic":
+        return Entry(kind="allergy", where=where, text=text, time=time)
     end = INDEX + timedelta(days=float(value.split()[1])) if value.startswith("until ") else None
     dose = "" if value.startswith(("until", "once")) else f"{value} {unit}".strip()
     route = unit if unit in {"oral", "intravenous", "subcutaneous", "intramuscular"} else ""

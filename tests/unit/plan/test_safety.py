@@ -76,6 +76,13 @@ FAST = {
         "serum_potassium 1.99; blood_potassium 1.99; paralysis",
     ),
 }  # fmt: skip
+
+
+def _allergy(thing: str, drug: str) -> Bar:
+    told = ("", drug, "omeprazole allergic")
+    return Bar(thing, "caution", "passes", holds=(f"{drug} allergic",), not_for=told)
+
+
 SHOCK = {"holds": ("", "shock @-7.01"), "not_for": ("shock", "shock @-7")}
 SPARING = {
     "holds": ("spironolactone", "spironolactone until -1 @-9"),
@@ -348,6 +355,12 @@ BARS = {
         not_for=("", "ventricular_tachycardia @-7.01", "torsades past @-1.01", "ventricular_fibrillation past @-1.01"),
     ),
     "salbutamol_unknown_potassium": Bar("salbutamol", "everyday", "bars", **NO_LEVEL),
+    "magnesium_allergy": _allergy("magnesium", "magnesium_oxide"),
+    "potassium_allergy": _allergy("potassium", "potassium_chloride"),
+    "calcium_allergy": _allergy("calcium", "calcium_gluconate"),
+    "phosphate_allergy": _allergy("phosphate", "phosphate"),
+    "insulin_allergy": _allergy("insulin", "insulin_regular"),
+    "salbutamol_allergy": _allergy("salbutamol", "salbutamol"),
     "water_overload": Bar("water", "hard", "passes", DRIPPED, **_acute("fluid_overload")),
 }  # fmt: skip
 ROUTES = {
