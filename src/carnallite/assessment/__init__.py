@@ -10,6 +10,7 @@ from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
 from carnallite.assessment.panel import Panel, Survey, panel, panel_of, survey_of
+from carnallite.assessment.sources import ASKED
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -31,6 +32,7 @@ from carnallite.assessment.values import (
 
 __all__ = [
     "ABSENT",
+    "ASKED",
     "DRAWS",
     "FAILED",
     "GIVEN",

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Yes = NDArray[np.bool_]
 
 UNDATED = NEVER
+ASKED = (  # columns of a table of rows that answers rest on; the others are for words
+    "patient", "kind", "name", "status", "time", "end", "low", "high", "reference_low", "reference_high", "remarks",
+    "route", "dose", "dose_unit", "per_day", "sex", "birth", "age_at_least", "index",
+)  # fmt: skip
 SEXES: dict[Sex, int] = {"female": 1, "male": 2}
 _DAY = 86_400_000_000  # [us]
 _YEAR_D = 365.25
