@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from compare import report
 from throughput import rate
 
-from carnallite.assessment import panel_of, survey_of
+from carnallite.assessment import ASKED, panel_of, survey_of
 from carnallite.knowledge import ingredients, knowledge
 from carnallite.quantity import analytes
 from carnallite.record.rows import schema
@@ -35,10 +35,6 @@ DAYS = 730.0
 INDEX = 1_591_012_800_000_000  # [us] 2020-06-01 12:00
 DAY = 86_400_000_000
 MEASURED = 30  # analytes that a hospital measures again and again
-ASKED = (
-    "patient", "kind", "name", "status", "time", "end", "low", "high", "reference_low", "reference_high", "remarks",
-    "route", "dose", "dose_unit", "per_day", "sex", "birth", "age_at_least", "index",
-)  # fmt: skip
 
 
 def drawn(people: int, seed: int) -> pa.Table:

@@ -22,12 +22,13 @@ import numpy as np
 import operations
 import peak
 from compare import report
+from synthetic import readings
 
-from carnallite.assessment.cloud import build, find
+from carnallite.assessment.cloud import Library, build, find
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import fitted
 from carnallite.assessment.cloud.judge import judge
-from carnallite.assessment.cloud.sift import sift
+from carnallite.assessment.cloud.sift import sift, sift_all
 from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.panel import panel
 from carnallite.physiology import engine
@@ -40,6 +41,7 @@ CASES = sorted((ROOT / "tests" / "published").glob("*.json"))
 PROGRAM = Path(sys.executable).with_name("carnallite")
 FACTORS = ("volume_depletion", "continued_offender")
 RUNS = 5
+PATIENTS, SEED = 300, 2
 
 
 def taken(work: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> float:
@@ -86,6 +88,13 @@ def bandwidth() -> float:
     return 2 * block.nbytes / taken(block.copy, time.perf_counter)
 
 
+def together(library: Library) -> float:
+    """Return how many drawn patients are weighed by a library in a second [1/s]."""
+    everybody = panel(reading.timeline for reading in readings(PATIENTS, SEED))
+    rows = [row for row in range(PATIENTS) if not why_not(everybody.columns, row)]
+    return len(rows) / taken(lambda: sift_all(everybody.columns, everybody.posterior, rows, library))
+
+
 def main() -> int:
     """Measure and compare with the budget."""
     parser = argparse.ArgumentParser(description="Time the inference.")
@@ -100,6 +109,7 @@ def main() -> int:
         measured["library_s"] = time.perf_counter() - began
         measured["library_mb"] = sum(file.stat().st_size for file in place.iterdir()) / 1e6
         library = find(place)
+    measured["sift_together"] = together(library)
     times: dict[str, list[float]] = {"sift": [], "judge": [], "fit": [], "shares": []}
     taken_steps: dict[str, list[int]] = {"judge": [], "fit": [], "shares": []}
     bytes_read = []
@@ -137,6 +147,7 @@ def main() -> int:
         f"alone would take {built * step / (cores or 1):.1f} s of {cores} cores"
     )
     print(f"weights by the library: {measured['sift_ms']:.1f} ms; memory alone would take {least:.3f} ms")
+    print(f"weights by the library, many: {measured['sift_together']:.0f} patients a second")
     for name, counts in taken_steps.items():
         alone = 1000 * statistics.median(counts) * step
         print(f"{name}: {measured[f'{name}_ms']:.0f} ms of one core; arithmetic alone would take {alone:.0f} ms")

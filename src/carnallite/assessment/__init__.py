@@ -21,6 +21,7 @@ from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
 from carnallite.assessment.panel import Panel, Survey, panel, panel_of, survey_of
+from carnallite.assessment.sources import ASKED
 from carnallite.assessment.tell import facts_for
 from carnallite.assessment.values import (
     Alert,
@@ -42,6 +43,7 @@ from carnallite.assessment.values import (
 
 __all__ = [
     "ABSENT",
+    "ASKED",
     "DRAWS",
     "FAILED",
     "GIVEN",

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     Yes = NDArray[np.bool_]
 
 UNDATED = NEVER
-_BARE = {
-    "unreadable": "unreadable",
-    "allergy": "allergies",
-}  # facts that are names alone, and where a timeline has them
+_BARE = {"unreadable": "unreadable", "allergy": "allergies"}  # names alone, and where a timeline has them
+ASKED = (  # columns of a table of rows that answers rest on; the others are for words
+    "patient", "kind", "name", "status", "time", "end", "low", "high", "reference_low", "reference_high", "remarks",
+    "route", "dose", "dose_unit", "per_day", "sex", "birth", "age_at_least", "index",
+)  # fmt: skip
 SEXES: dict[Sex, int] = {"female": 1, "male": 2}
 _DAY = 86_400_000_000  # [us]
 _YEAR_D = 365.25

@@ -187,7 +187,7 @@ class _Cells(NamedTuple):
 def _cells(column: pa.ChunkedArray) -> _Cells:
     arrow = _arrow()
     array, words = _in_one(column), ("",)
-    if arrow.types.is_string(array.type):
+    if arrow.types.is_string(array.type) or arrow.types.is_large_string(array.type):
         array = array.dictionary_encode()
     if arrow.types.is_dictionary(array.type):
         array, words = array.indices, (*array.dictionary.to_pylist(), "")
@@ -235,16 +235,35 @@ def some_of(table: pa.Table, numbers: Whole) -> pa.Table:
 
 
 def check(table: pa.Table) -> None:
-    """Refuse a table that does not hold rows of this version.
+    """Refuse a table that does not hold rows of this version; it may lack columns that nobody asks for.
 
     Raises
     ------
     RecordRefused
-        It says that it holds something else.
+        It says that it holds something else, or a column is of another type.
     """
     said = (table.schema.metadata or {}).get(_KEY, b"").decode()
     if said != VERSION:
         raise RecordRefused("rows", f"the table is '{said}', not '{VERSION}'.", "Write it anew with this version.")
+    for field in table.schema:
+        ours = schema().field(field.name).type if field.name in schema().names else field.type
+        if _meaning(field.type) != _meaning(ours):
+            what = f"column '{field.name}' is {field.type}, not {ours}."
+            raise RecordRefused("rows", what, "Write it anew with this version.")
+    for name in ("patient", "kind"):
+        if table.column(name).null_count:
+            raise RecordRefused("rows", f"column '{name}' has gaps.", "Give every row its patient and its kind.")
+
+
+def _meaning(type: pa.DataType) -> str:
+    """Return what a column holds, whatever the writer: text may be words of a dictionary, and UTC has several names."""
+    types = _arrow().types
+    if types.is_dictionary(type) or types.is_list(type):
+        inner = _meaning(type.value_type)
+        return inner if types.is_dictionary(type) else f"many {inner}"
+    if types.is_string(type) or types.is_large_string(type):
+        return "text"
+    return f"moments in {type.unit}" if types.is_timestamp(type) and type.tz else str(type)
 
 
 def edges(table: pa.Table) -> Whole:
@@ -334,9 +353,9 @@ def _timeline(table: pa.Table) -> tuple[str, Timeline]:
 def _values(column: pa.ChunkedArray) -> list[Any]:
     """Return a column as values of Python; a moment is in UTC, without a table of time zones."""
     arrow = _arrow()
-    if column.type == schema().field("time").type:
+    if arrow.types.is_timestamp(column.type):
         return [_moment(ticks) for ticks in column.cast(arrow.int64()).to_pylist()]
-    if column.type == schema().field("given").type:
+    if arrow.types.is_list(column.type):
         lists = column.cast(arrow.list_(arrow.int64())).to_pylist()
         return [tuple(_EPOCH + ticks * _TICK for ticks in given or ()) for given in lists]
     found: list[Any] = column.to_pylist()

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from carnallite.assessment import assess
 from carnallite.assessment.cloud import Library, at_hand, library, place
 from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
-from carnallite.assessment.cloud.sift import sift
+from carnallite.assessment.cloud.sift import sift, sift_all
+from carnallite.assessment.cloud.weigh import TAILS, student
 from carnallite.assessment.infer import network
 from carnallite.assessment.panel import Panel, panel
 from carnallite.physiology import engine
@@ -77,3 +79,27 @@ def test_the_answer_names_the_library(kept: Library, monkeypatch: pytest.MonkeyP
     assert found.provenance.library == kept.name
     assert "small_library" in {issue.code for issue in found.issues}
     assert found.fit is None
+
+
+def test_many_are_weighed_as_each_alone(kept: Library) -> None:
+    records = [
+        RECORD,
+        RECORD.replace("3.0 ", "2.4 "),
+        "-20 | ileostomy | |\n" + RECORD.replace("omeprazole", "cisplatin"),
+    ]
+    everybody = panel(read_sketch(record).timeline for record in records)
+    found, describes = sift_all(everybody.columns, everybody.posterior, [0, 2], kept)
+    for row in (0, 2):
+        mine = panel([read_sketch(records[row]).timeline])
+        alone = sift(mine.columns, mine.posterior, 0, kept)
+        assert found.marginal[row].tolist() == alone.posterior.marginal[0].tolist()
+        assert found.joint[row].tolist() == alone.posterior.joint[0].tolist()
+        assert describes[row] == alone.describes
+    assert np.isnan(describes[1])
+    assert found.joint[1].tolist() == everybody.posterior.joint[1].tolist()
+
+
+def test_the_chance_under_heavy_tails_is_that_of_student() -> None:
+    t = np.concatenate([-np.logspace(-6, 6, 500), [0.0], np.logspace(-6, 6, 500)])
+    np.testing.assert_allclose(student(t), stdtr(TAILS, t), rtol=1e-14)
+    assert student(np.array([-np.inf, np.inf])).tolist() == [0.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import get_args
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carnallite.errors import RecordRefused
+from carnallite.assessment import survey_of
+from carnallite.errors import ExtraMissing, RecordRefused
 from carnallite.record import (
     Condition,
     Encounter,
@@ -22,6 +24,7 @@ from carnallite.record import (
     Unread,
     keys_of,
     read_record,
+    rows,
     rows_of,
     timelines_of,
 )
@@ -137,3 +140,51 @@ def test_rows_that_do_not_say_who_it_is_are_refused() -> None:
     table = rows_of([("a", sketched("diarrhea").timeline)])
     with pytest.raises(RecordRefused, match="0 rows of one patient say who it is"):
         list(timelines_of(table.slice(1)))
+
+
+def test_another_writer_may_name_types_otherwise() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    people = [("a", sketched("furosemide; serum_magnesium 0.4").timeline), ("b", sketched("diarrhea").timeline)]
+    table = rows_of(people)
+    for name, type in (
+        ("patient", arrow.dictionary(arrow.int32(), arrow.string())),
+        ("kind", arrow.large_string()),
+        ("name", arrow.string()),
+        ("time", arrow.timestamp("us", tz="Etc/UTC")),
+        ("given", arrow.list_(arrow.timestamp("us", tz="Etc/UTC"))),
+    ):
+        place = table.schema.get_field_index(name)
+        column = table.column(name)
+        text = arrow.types.is_dictionary(column.type) or arrow.types.is_dictionary(type)
+        column = column.cast(arrow.string()).dictionary_encode() if arrow.types.is_dictionary(type) else (
+            column.cast(arrow.string()).cast(type) if text else column.cast(type)
+        )  # fmt: skip
+        table = table.set_column(place, name, column)
+    assert list(timelines_of(table)) == people
+    assert keys_of(table) == ["a", "b"]
+    assert survey_of(table).states["magnesium"].tolist() == ["low", "normal"]
+
+
+def test_a_column_of_another_type_is_refused() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    table = rows_of([("a", sketched("diarrhea").timeline)])
+    place = table.schema.get_field_index("time")
+    for type in (arrow.timestamp("ms", tz="UTC"), arrow.timestamp("us")):
+        with pytest.raises(RecordRefused, match="column 'time' is timestamp"):
+            keys_of(table.set_column(place, "time", table.column("time").cast(type)))
+
+
+def test_rows_of_nobody_are_refused() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    table = rows_of([("a", sketched("diarrhea").timeline)])
+    keys = arrow.array([None, *table.column("patient").to_pylist()[1:]])
+    with pytest.raises(RecordRefused, match="column 'patient' has gaps"):
+        keys_of(table.set_column(0, "patient", keys))
+
+
+def test_without_arrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for remembered in (rows._module, rows.schema):
+        remembered.cache_clear()
+    with pytest.raises(ExtraMissing, match=r"carnallite\[screen\]"):
+        rows_of([])
