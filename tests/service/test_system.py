@@ -178,7 +178,7 @@ def _fail() -> None:
 
 
 def test_h54_a_worker_that_hangs_or_dies_is_told_and_begun_again() -> None:
-    lane = Lane(1, 1, 5, processes=True)
+    lane = Lane(1, 1, 4, processes=True)
     try:
         loop = asyncio.new_event_loop()
         assert loop.run_until_complete(lane.run(_sleep, 0)) == "awake"
@@ -195,7 +195,7 @@ def test_h54_a_worker_that_hangs_or_dies_is_told_and_begun_again() -> None:
 
 
 def test_many_calls_at_once_each_get_the_answer_to_their_own_patient() -> None:
-    cases = [resources(case) for case in CASES[:20]]
+    cases = [resources(case) for case in CASES[:10]]
     with Client(replace(RECORD, waiting=100)) as client:
         alone = [client.hook(call(case)).json() for case in cases]
     with Client(replace(RECORD, waiting=100)) as client:
@@ -218,7 +218,7 @@ def test_h62_patients_relatives_and_devices_are_refused(client: Client, user: st
 def test_h62_nothing_is_ever_applied_without_a_person(client: Client) -> None:
     listed = client.get("/cds-services").text
     assert "systemActions" not in listed
-    for case in CASES[:10]:
+    for case in CASES[:5]:
         told = client.hook(call(resources(case))).json()
         assert "systemActions" not in told
         drafts = [action for card in told["cards"] for one in card.get("suggestions", ()) for action in one["actions"]]
@@ -241,7 +241,7 @@ def test_h62_without_intended_use_every_answer_says_demonstration(client: Client
 
 # H52 automation bias -------------------------------------------------------------------------------------------------
 def test_h52_reasons_missing_data_and_chances_stand_beside_the_advice(client: Client) -> None:
-    for case in CASES:
+    for case in CASES[::3]:
         for card in client.hook(call(resources(case))).json()["cards"]:
             detail = card["detail"]
             assert detail.startswith("**Because:** ")
@@ -255,9 +255,9 @@ def test_h52_reasons_missing_data_and_chances_stand_beside_the_advice(client: Cl
 
 # H51 alert fatigue ---------------------------------------------------------------------------------------------------
 def test_h51_few_cards_interrupt_and_none_comes_twice_a_day() -> None:
-    found = of_a_ward(15)
-    assert found.days > 40
-    assert sum(found.cards.values()) > 2
+    found = of_a_ward(8)
+    assert found.days > 20
+    assert sum(found.cards.values()) > 1
     assert found.twice == 0
     assert 100 * found.cards["critical"] / found.days <= 2
     assert found.true >= 0.5 * found.cards["critical"]
