@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 ISSUER = "https://ehr.example"
-URL = "https://cds.example/cds-services/electrolytes"
+URL = "https://cds.example/cds-services/carnallite-patient-view"
 JKU = "https://ehr.example/jwks.json"
 LIFE = 300
 HASH = hashes.SHA384()
