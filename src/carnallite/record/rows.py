@@ -201,7 +201,9 @@ def _cells(column: pa.ChunkedArray) -> _Cells:
 
 
 def _in_one(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column in one piece."""
+    """Return a column in one piece, without a copy where it is one."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
     is_words = _arrow().types.is_dictionary(column.type)
     return (column.unify_dictionaries() if is_words else column).combine_chunks()
 
