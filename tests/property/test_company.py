@@ -76,6 +76,7 @@ timelines = st.builds(
     Timeline, patient=patients, index=st.just(INDEX), observations=some(observations, 8),
     exposures=some(exposures, 7), conditions=some(conditions, 5), procedures=some(procedures, 2),
     encounters=some(encounters, 3), unreadable=some(st.sampled_from(TESTS), 2),
+    allergies=some(st.sampled_from(TAKEN), 2),
 )  # fmt: skip
 
 
