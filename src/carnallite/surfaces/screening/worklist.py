@@ -137,7 +137,7 @@ def _state(state: str, result: dict[str, Any] | None) -> dict[str, str]:
 
 def _likely(one: dict[str, Any], names: dict[str, Any]) -> str:
     name = names[one["id"]].name if one["id"] in names else "None that we know"
-    return f"{name} {100 * one['probability']:.0f} %"
+    return f"{name}{words.JOIN}{100 * one['probability']:.0f}{words.JOIN}%"
 
 
 def _test(id: str) -> str:
