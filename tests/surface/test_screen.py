@@ -63,10 +63,22 @@ def test_the_work_list_holds_the_most_urgent_first(run: Path):
     with (run / "out" / "worklist.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     order = [row["priority"] for row in rows]
-    names = ["Emergency", "Unsafe now", "Will not hold", "Out of range", "Sample in doubt"]
+    names = ["Emergency", "Unsafe now", "Will not hold", "Not known whether safe", "Out of range", "Sample in doubt"]
     assert order == sorted(order, key=names.index)
     assert {row["patient"] for row in rows} <= set(people())
     assert rows[0]["why"]
+
+
+def test_a_rule_that_cannot_be_decided_is_not_told_as_if_it_held(tmp_path: Path):
+    rows = ["patient,time,kind,name,value,unit", "a,2020-06-01T08:00Z,observation,magnesium,0.4,mmol/L"]
+    (tmp_path / "one.csv").write_text("\n".join(rows) + "\n")
+    assert screen(tmp_path / "one.csv", tmp_path / "out", "--depth", "findings") == OK
+    row = answers(tmp_path / "out")["a", "now"]
+    assert "magnesium_by_vein_kidney" in row["undecided"]
+    with (tmp_path / "out" / "worklist.csv").open(newline="") as lines:
+        (told,) = csv.DictReader(lines)
+    assert "Not known whether safe: magnesium by vein" in told["why"]
+    assert told["priority"] != "Unsafe now"
 
 
 def test_what_is_new_is_added_and_nothing_else_is_read_again(run: Path, tmp_path: Path):

@@ -49,6 +49,7 @@ class Cohort(datafile.Item, frozen=True, kw_only=True):
     source: str
     at: str
     status: str
+    left_out: tuple[str, ...]
     small: Small
     questions: tuple[Question, ...]
 

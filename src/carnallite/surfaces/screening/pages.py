@@ -126,12 +126,12 @@ def _totals(found: Cohort) -> list[dict[str, str]]:
 
 
 def _read(found: Cohort) -> str:
+    if not found.lines:
+        return "The source was rows already; what could not be used was told when they were made."
     lines = ", ".join(f"{count:,} {kind}" for kind, count in found.lines.items())
     rare = sum(found.held_back.values())
     held = f" {rare} kinds of issue or code were rarer than is told." if rare else ""
-    return (
-        f"Lines read: {lines or 'too few to be shown'}.{held} Counts, with how many results of the quantity were used."
-    )
+    return f"Lines read: {lines}.{held} Counts, with how many results of the quantity were used."
 
 
 def _issues(found: Cohort) -> list[dict[str, Any]]:

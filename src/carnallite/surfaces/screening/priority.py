@@ -12,8 +12,6 @@ from carnallite import datafile
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from carnallite.assessment import Alert, Assessment
 
 
@@ -51,16 +49,22 @@ def refractory(answer: Assessment) -> tuple[str, ...]:
 
 def place(answer: Assessment, patterns: tuple[str, ...]) -> tuple[int, int, int]:
     """Return the place of a patient in the order, the rank of the first rule that holds, and less the more hold."""
+    told = priority()
     is_disordered = any(getattr(answer.states, ion) in {"low", "high"} for ion in answer.states.__struct_fields__)
-    emergencies, unsafe, samples = map(_loud, (answer.emergencies, answer.unsafe, answer.samples))
+    emergencies, unsafe, samples = (
+        [one for one in alerts if one.id not in told.quiet and not is_undecided(one)]
+        for alerts in (answer.emergencies, answer.unsafe, answer.samples)
+    )
+    asking = [one for one in (*answer.emergencies, *answer.unsafe) if is_undecided(one)]
     holds = {
-        "emergency": bool(emergencies), "unsafe": bool(unsafe), "refractory": bool(patterns),
+        "emergency": bool(emergencies), "unsafe": bool(unsafe), "refractory": bool(patterns), "check": bool(asking),
         "disorder": is_disordered, "doubt": bool(samples), "none": True,
     }  # fmt: skip
-    turn = next(number for number, line in enumerate(priority().order) if holds[line.id])
-    alerts = emergencies or unsafe or samples
+    turn = next(number for number, line in enumerate(told.order) if holds[line.id])
+    alerts = emergencies or unsafe or asking or samples
     return turn, min((knowledge().rules[one.id].rank for one in alerts), default=0), -len(alerts)
 
 
-def _loud(alerts: Sequence[Alert]) -> list[Alert]:
-    return [one for one in alerts if one.id not in priority().quiet]
+def is_undecided(alert: Alert) -> bool:
+    """Return whether an alert only asks for a test, because its rule cannot be decided."""
+    return alert.summary != knowledge().rules[alert.id].summary

@@ -158,7 +158,7 @@ def _places(ask: _Asker) -> tuple[Group, ...]:
 def _drugs(ask: _Asker) -> tuple[Group, ...]:
     """Return the classes that most people take; a person may take several."""
     sql = f"SELECT drug, {_COUNTS} FROM (SELECT *, unnest(drugs) AS drug FROM now) GROUP BY ALL ORDER BY 2 DESC, 1"  # noqa: S608
-    rows = [row for row in ask.rows(sql) if not is_small(row[1])][:_LEADING]
+    rows = [row for row in ask.rows(sql) if not is_small(row[1]) and row[0] not in cohort().left_out][:_LEADING]
     groups = [_group(row[0], knowledge().drugs[row[0]].name, row[1:]) for row in rows]
     return tuple(sorted(groups, key=lambda one: (-(one.low_magnesium.share or 0.0), one.name)))
 

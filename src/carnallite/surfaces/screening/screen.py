@@ -15,7 +15,7 @@ from carnallite.record.rows import edges as edges_of
 from carnallite.record.warehouse import arrow
 from carnallite.surfaces.screening.cohort import asked, course
 from carnallite.surfaces.screening.episodes import parted
-from carnallite.surfaces.screening.priority import place, priority, refractory
+from carnallite.surfaces.screening.priority import is_undecided, place, priority, refractory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,11 +37,11 @@ def schema() -> pa.Schema:
     """Return the columns of the answers.
 
     `episode` is ``now``, or when an earlier one ended; `priority` is a line of ``priority.toml``, and `because` the
-    facts of the first alert in our words. Causes and factors are sorted, most probable first, with their probability
-    [1]. `asked` holds the answers to the questions of ``cohort.toml`` in their order: 0 no, 1 not known, 2 yes, -1 not
-    asked. `low_potassium` and `low_magnesium` tell how a low ion of this episode went, in the fields of
-    `cohort.Course`. Of whom nothing is out of range and no rule says anything, causes, factors, tests and results are
-    null: nothing was asked of them.
+    facts of the first alert in our words. `undecided` are alerts that only ask for a test. Causes and factors are
+    sorted, most probable first, with their probability [1]. `asked` holds the answers to the questions of
+    ``cohort.toml`` in their order: 0 no, 1 not known, 2 yes, -1 not asked. `low_potassium` and `low_magnesium` tell how
+    a low ion of this episode went, in the fields of `cohort.Course`. Of whom nothing is out of range and no rule says
+    anything, causes, factors, tests and results are null: nothing was asked of them.
     """
     library = arrow()
     text, number, names = library.string(), library.float64(), library.list_(library.string())
@@ -54,8 +54,8 @@ def schema() -> pa.Schema:
         "patient": text, "episode": text, "index": library.timestamp("us", tz="UTC"), "priority": text,
         "because": text,
         "turn": library.int16(), "rank": library.int32(), "magnesium": text, "potassium": text, "calcium": text,
-        "emergencies": names, "unsafe": names, "samples": names, "refractory": names, "causes": likely,
-        "factors": likely,
+        "emergencies": names, "unsafe": names, "samples": names, "undecided": names,
+        "refractory": names, "causes": likely, "factors": likely,
         "explains_potassium": number, "explains_calcium": number, "cannot_tell": library.bool_(), "either": names,
         "missing": names, "next_tests": names, "results": library.list_(library.struct([
             ("id", text), ("value", text), ("flag", text), ("age_h", number)])),
@@ -191,6 +191,7 @@ def _row(answer: Assessment) -> dict[str, Any]:
         "emergencies": _ids(answer.emergencies),
         "unsafe": _ids(answer.unsafe),
         "samples": _ids(answer.samples),
+        "undecided": _ids(filter(is_undecided, (*answer.emergencies, *answer.unsafe, *answer.samples))),
         "refractory": patterns,
         "causes": [{"id": one.id, "probability": one.probability} for one in answer.causes],
         "factors": [{"id": one.id, "probability": one.probability} for one in answer.factors],
@@ -207,8 +208,9 @@ def _row(answer: Assessment) -> dict[str, Any]:
 
 
 def _because(answer: Assessment) -> str:
-    """Return the facts behind the alert that places a patient on the list."""
-    return next(("; ".join(alert.why) for alert in (*answer.emergencies, *answer.unsafe)), "")
+    """Return the facts behind the alert that places a patient on the list; those that are decided come first."""
+    alerts = sorted((*answer.emergencies, *answer.unsafe), key=is_undecided)
+    return next(("; ".join(alert.why) for alert in alerts if alert.id not in priority().quiet), "")
 
 
 def _ids(alerts: Iterable[Alert]) -> list[str]:

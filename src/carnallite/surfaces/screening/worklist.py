@@ -102,7 +102,9 @@ def line(number: int, row: dict[str, Any]) -> dict[str, str]:
 def _cells(number: int, row: dict[str, Any]) -> dict[str, Any]:
     """Return one line of the list, cell by cell."""
     known, names = knowledge(), {one.id: one.name for one in priority().order}
-    rules = [known.rules[id].summary for id in (*row["emergencies"], *row["unsafe"], *row["samples"])]
+    told = sorted((*row["emergencies"], *row["unsafe"], *row["samples"]), key=lambda id: id in row["undecided"])
+    told.sort(key=lambda id: id in priority().quiet)
+    rules = [_summary(id, undecided=id in row["undecided"]) for id in told]
     results = {one["id"]: one for one in row["results"]}
     tests = [_test(id) for id in row["next_tests"][:_TESTS]]
     return {
@@ -114,6 +116,12 @@ def _cells(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "causes": [_likely(one, known.causes) for one in row["causes"][:_CAUSES] if one["probability"] >= _TOLD],
         "because": row["because"],
     } | {ion: _state(row[ion], results.get(quantity)) for ion, quantity in _IONS.items()}  # fmt: skip
+
+
+def _summary(id: str, *, undecided: bool) -> str:
+    """Return what a rule says, or that it cannot be decided, in the words of an assessment."""
+    summary = knowledge().rules[id].summary
+    return f"Not known whether safe: {summary[0].lower()}{summary[1:]}" if undecided else summary
 
 
 def _state(state: str, result: dict[str, Any] | None) -> dict[str, str]:
@@ -129,7 +137,7 @@ def _state(state: str, result: dict[str, Any] | None) -> dict[str, str]:
 
 def _likely(one: dict[str, Any], names: dict[str, Any]) -> str:
     name = names[one["id"]].name if one["id"] in names else "None that we know"
-    return f"{name} {100 * one['probability']:.0f} %"
+    return f"{name}{words.JOIN}{100 * one['probability']:.0f}{words.JOIN}%"
 
 
 def _test(id: str) -> str:
