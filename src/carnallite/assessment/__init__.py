@@ -19,7 +19,7 @@ from carnallite.assessment.cloud.shown import estimated
 from carnallite.assessment.cloud.weigh import chance, errors, relative, worth
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent
+from carnallite.assessment.individual import FAILED, Depth, Examined, assess, assess_all, examine, silent, unsafe
 from carnallite.assessment.panel import Panel, Survey, panel, panel_of, survey_of
 from carnallite.assessment.sources import ASKED
 from carnallite.assessment.tell import facts_for
@@ -102,6 +102,7 @@ __all__ = [
     "substance_of",
     "survey_of",
     "treatments_of",
+    "unsafe",
     "window_of",
     "worth",
 ]

@@ -18,7 +18,7 @@ from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
 from carnallite.assessment.infer import network, to_disorders, unexplained
 from carnallite.assessment.investigate import next_tests
-from carnallite.assessment.panel import DISORDERS, MEASURES, Panel, panel
+from carnallite.assessment.panel import DISORDERS, MEASURES, Panel, Survey, panel, survey
 from carnallite.assessment.results import results
 from carnallite.assessment.tell import facts_for, facts_of_finding
 from carnallite.assessment.values import (
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from carnallite.assessment.infer import Posterior
     from carnallite.assessment.values import Balance, IndividualFit
     from carnallite.knowledge import Clue, Factor
-    from carnallite.record import Reading
+    from carnallite.record import Reading, Timeline
 
 Depth = Literal["findings", "library", "cloud", "fit"]
 _UNSTEADY = "eGFR cannot be computed or is not steady: treat the kidney as failing until that is checked."
@@ -250,7 +250,18 @@ def _fitted(
     return balance_of(why), value, with_share, also
 
 
-def _alerts(everybody: Panel, row: int) -> dict[str, tuple[Alert, ...]]:
+def unsafe(timeline: Timeline) -> tuple[Alert, ...]:
+    """Return what is unsafe for one patient, as `assess` says it, in a fraction of its time: no cause is needed for it.
+
+    Raises
+    ------
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    return _alerts(survey([timeline]), 0)["unsafe"]
+
+
+def _alerts(everybody: Survey, row: int) -> dict[str, tuple[Alert, ...]]:
     """Return the rules that hold, and those that cannot be decided although they matter."""
     found: dict[str, list[tuple[int, Alert]]] = {"emergency": [], "unsafe": [], "sample": []}
     columns = everybody.columns

@@ -88,6 +88,17 @@ def survey_of(table: pa.Table) -> Survey:
     return _survey(Columns(Table(table)))
 
 
+def survey(timelines: Iterable[Timeline]) -> Survey:
+    """Return rules and states for everybody, without causes; nobody's answer depends on the others.
+
+    Raises
+    ------
+    DataFileError
+        An expression of a data file is wrong.
+    """
+    return _survey(Columns.of(timelines))
+
+
 def panel(timelines: Iterable[Timeline]) -> Panel:
     """Return rules, causes, factors and links for everybody; nobody's answer depends on the others.
 

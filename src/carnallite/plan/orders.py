@@ -15,10 +15,10 @@ from carnallite.assessment import (
     Facts,
     Value,
     amount_of,
-    assess,
     dose_route,
     substance_of,
     treatments_of,
+    unsafe,
 )
 from carnallite.errors import PlanError
 from carnallite.knowledge import Ceiling, knowledge
@@ -303,5 +303,4 @@ _OUTSIDE = frozenset({"outside_domain"})  # the table says it of every dose
 
 def _unsafe(reading: Reading, exposures: Sequence[Exposure]) -> dict[str, Alert]:
     timeline = msgspec.structs.replace(reading.timeline, exposures=tuple(exposures))
-    found = assess(msgspec.structs.replace(reading, timeline=timeline), depth="findings").unsafe
-    return {one.id: one for one in found}
+    return {one.id: one for one in unsafe(timeline)}

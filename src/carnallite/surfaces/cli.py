@@ -36,13 +36,13 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
 
   carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
   carnallite assess RECORD --html F  the same as a report with figures; --pdf F prints it; --json for programs
-  carnallite screen SOURCE --out D   everybody of a hospital: a work list, and a report on the cohort
   carnallite forecast RECORD --plan P.toml   what plans of your own would bring this patient
-  carnallite simulate, validate      the body alone over time; how near it comes to published observations
-  carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
-  carnallite fetch URL --out DIR     records of a FHIR server by Bulk Data export, for screen
+  carnallite screen SOURCE --out DIR everybody of a hospital: a work list, and a report on the cohort
   carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP; audit reads its log
-  carnallite template, export, doctor   a CSV timeline to fill in; the body for other simulators; a check
+  carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
+  carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
+  carnallite validate, export sbml   how near the body comes to published observations; its model for others
+  carnallite template, fetch, doctor a CSV timeline to fill in; records by Bulk Data; check the installation
 
 RECORD: a FHIR R4 Bundle, a folder of NDJSON, a CSV timeline, or an OMOP database.
 Research software for clinicians. It is not a medical device; the clinician decides.

@@ -15,10 +15,12 @@ import numpy as np
 from carnallite.surfaces.service.refusal import Refusal
 
 DEPTH, NODES, DIGITS = 64, 200_000, 32
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONG = re.compile(rb"[-+.0-9eE]{%d,}" % (DIGITS + 1))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TOKEN = re.compile(r'[ \t\n\r]*("(?:[^"\\\x00-\x1f]|\\.)*"|[-+.0-9A-Za-z]+|[\[\]{}:,]|.|$)', re.DOTALL)
+_TOKEN = re.compile(
+    r'[ \t\n\r]*("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"|[-+.0-9A-Za-z]+|[\[\]{}:,]|.|$)', re.DOTALL
+)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WHOLE = msgspec.json.Decoder()
 
