@@ -8,7 +8,7 @@ oldest that makes us wait gives way to the new one: whoever holds a thousand lin
 from __future__ import annotations
 
 import asyncio
-import resource
+import math
 import socket
 import struct
 import time
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Phase = Literal["hands", "header", "idle", "body", "work", "reading"]
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RESERVED = 96  # file descriptors for everything that is no connection: files, database, calls to other servers
+LEAST = 8  # connections, however few files may be opened
 SWEEP = 0.25  # [s] between two looks at all connections
 UNSENT = 262_144  # bytes that the kernel holds for a client who does not read
 UNHEARD = 1_000_000  # bytes of a body that are read after it was answered, so that the answer is seen
@@ -131,7 +132,7 @@ class Door:
 
     def __init__(self, limits: Limits, protocol: Callable[[], Guarded], tls: ssl.SSLContext | None) -> None:
         self._limits, self._protocol, self._tls = limits, protocol, tls
-        self._most = min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED)
+        self._most = min(limits.connections, max(LEAST, _files() - RESERVED))
         self._until = {
             "hands": limits.header_s, "header": limits.header_s, "idle": limits.idle_s, "body": limits.body_s,
             "reading": limits.reading_s,
@@ -227,6 +228,16 @@ class Door:
             unsent += line.unsent
             if line.unsent and unsent > self._limits.unsent_bytes:
                 self._end(line)
+
+
+def _files() -> float:
+    """Return how many files this process may open."""
+    try:
+        import resource  # noqa: PLC0415  (not on every system)
+    except ImportError:
+        return math.inf
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return math.inf if most == resource.RLIM_INFINITY else most
 
 
 def _client(address: Any) -> str:

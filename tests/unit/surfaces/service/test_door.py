@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -21,6 +22,8 @@ import listeners
 import servers
 import tiny
 from carnallite.errors import SettingError
+from carnallite.surfaces.service import door
+from carnallite.surfaces.service.door import Door, Limits
 from carnallite.surfaces.service.listen import Listening, bind, tls
 
 TINY = Path(tiny.__file__)
@@ -216,6 +219,24 @@ def test_h58_few_file_descriptors_are_enough() -> None:
         assert time.monotonic() - began < 1
         for line in held:
             line.close()
+
+
+def test_as_many_files_as_one_likes_are_no_hindrance(monkeypatch: Any) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert Door(Limits(), lambda: None, None)._most == Limits().connections  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    assert Door(Limits(), lambda: None, None)._most == door.LEAST  # type: ignore[arg-type, return-value]
+
+
+def test_noise_fills_no_log() -> None:
+    with serving() as here:
+        for _ in range(20):
+            with here.line() as line:
+                line.sendall(b"\x16\x03\x01 noise\r\n\r\n")
+                assert line.recv(99).startswith(b"HTTP/1.1 400")
+        here.process.send_signal(signal.SIGTERM)
+        here.process.wait(10)
+        assert here.process.stderr.read() == ""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
