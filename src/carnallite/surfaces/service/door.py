@@ -8,6 +8,7 @@ oldest that makes us wait gives way to the new one: whoever holds a thousand lin
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import socket
 import struct
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Phase = Literal["hands", "header", "idle", "body", "work", "reading"]
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RESERVED = 96  # file descriptors for everything that is no connection: files, database, calls to other servers
+GARBAGE = 300  # connections that ended before what they left is collected: with TLS half a megabyte each
 LEAST = 8  # connections, however few files may be opened
 SWEEP = 0.25  # [s] between two looks at all connections
 UNSENT = 262_144  # bytes that the kernel holds for a client who does not read
@@ -109,7 +111,7 @@ class Guarded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self.door.lines.discard(self.line)
+        self.door.ended(self.line)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -139,9 +141,11 @@ class Door:
         }  # fmt: skip
         self.lines: set[Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = 0
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
         """Begin to take connections."""
+        gc.freeze()  # what was loaded by now stays, and need not be looked at again
         loop = asyncio.get_running_loop()
         self._tasks |= {loop.create_task(self._take(one)) for one in sockets} | {loop.create_task(self._sweep())}
 
@@ -186,7 +190,7 @@ class Door:
 
     def _connected(self, line: Line, _: asyncio.Task[None]) -> None:
         if line.protocol is None:  # no hands were shaken, or it gave way before it was looked at
-            self.lines.discard(line)
+            self.ended(line)
             line.sock.close()
 
     def _has_room(self, client: str) -> bool:
@@ -201,6 +205,14 @@ class Door:
         for line in waiting[: 1 + len(waiting) // 16]:  # several at once: a flood is paid for once
             self._end(line)
         return bool(waiting)
+
+    def ended(self, line: Line) -> None:
+        """Take note that a connection is over; what it held is given back soon, although it lies in circles."""
+        self.lines.discard(line)
+        self._over += 1
+        if self._over >= GARBAGE:
+            self._over = 0
+            gc.collect()
 
     def _end(self, line: Line) -> None:
         self.lines.discard(line)
