@@ -160,6 +160,8 @@ class Door:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 ms behind its header
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):  # the kernel keeps lines of which nothing was heard
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(self._limits.header_s))
         listener.listen(self._limits.waiting)
         while True:
             try:
