@@ -18,8 +18,10 @@ import gzip
 import os
 import random
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -107,6 +109,7 @@ async def garbage(back: asyncio.StreamReader, out: asyncio.StreamWriter) -> None
 
 
 PATHS = {"bomb": "/"}
+TLS: dict[str, ssl.SSLContext] = {}
 ATTACKS: dict[str, tuple[int, Attack]] = {
     "nobody": (0, silent),
     "700 half-open headers": (700, half_open),
@@ -138,7 +141,7 @@ async def call(host: str, port: int, path: str) -> float:
     began = time.monotonic()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(5):
-            back, out = await asyncio.open_connection(host, port)
+            back, out = await asyncio.open_connection(host, port, ssl=TLS.get("client"))
             out.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             answer = await back.read()
             out.transport.abort()
@@ -180,11 +183,22 @@ async def siege(host: str, port: int, path: str, pid: int, seconds: float) -> li
     return rows
 
 
-def begun(server: str, port: int) -> subprocess.Popen[bytes]:
+def secured(folder: Path) -> dict[str, str]:
+    """Make a certificate for the server, and let the well-behaved calls trust it; attackers shake no hands."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import listeners  # noqa: PLC0415
+
+    own, key = listeners.certificate(folder)
+    TLS["client"] = ssl.create_default_context(cafile=str(own))
+    return {"PEM": str(own), "KEY": str(key)}
+
+
+def begun(server: str, port: int, more: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [part.format(port=port) for part in SERVERS[server]]
     return subprocess.Popen(
         ["bash", "-c", f'ulimit -n {FILES} && exec "$@"', "-", *command],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | more | {"PYTHONPATH": str(ROOT / "tests")}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -194,6 +208,7 @@ def main() -> None:
     parser.add_argument("--url", help="what a well-behaved client asks for, of a service that runs already")
     parser.add_argument("--pid", type=int, default=0, help="its process, so that its memory is told")
     parser.add_argument("--bomb", default="/", help="path to which gzip bombs are sent")
+    parser.add_argument("--tls", action="store_true", help="with TLS, which attackers do not speak (door alone)")
     parser.add_argument("--only", default="", help="attacks whose names hold this")
     parser.add_argument("--seconds", type=float, default=15, help="of each attack; 15")
     options = parser.parse_args()
@@ -208,7 +223,12 @@ def main() -> None:
         return
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = begun(options.server, port)
+    with tempfile.TemporaryDirectory() as folder:
+        run(options, port, secured(Path(folder)) if options.tls else {})
+
+
+def run(options: argparse.Namespace, port: int, more: dict[str, str]) -> None:
+    server = begun(options.server, port, more)
     try:
         time.sleep(3)
         asyncio.run(siege("127.0.0.1", port, "/", server.pid, options.seconds))

@@ -8,7 +8,8 @@ oldest that makes us wait gives way to the new one: whoever holds a thousand lin
 from __future__ import annotations
 
 import asyncio
-import resource
+import gc
+import math
 import socket
 import struct
 import time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Phase = Literal["hands", "header", "idle", "body", "work", "reading"]
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RESERVED = 96  # file descriptors for everything that is no connection: files, database, calls to other servers
+GARBAGE = 300  # connections that ended before what they left is collected: with TLS half a megabyte each
+LEAST = 8  # connections, however few files may be opened
 SWEEP = 0.25  # [s] between two looks at all connections
 UNSENT = 262_144  # bytes that the kernel holds for a client who does not read
 UNHEARD = 1_000_000  # bytes of a body that are read after it was answered, so that the answer is seen
@@ -108,7 +111,7 @@ class Guarded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self.door.lines.discard(self.line)
+        self.door.ended(self.line)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -131,16 +134,18 @@ class Door:
 
     def __init__(self, limits: Limits, protocol: Callable[[], Guarded], tls: ssl.SSLContext | None) -> None:
         self._limits, self._protocol, self._tls = limits, protocol, tls
-        self._most = min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED)
+        self._most = min(limits.connections, max(LEAST, _files() - RESERVED))
         self._until = {
             "hands": limits.header_s, "header": limits.header_s, "idle": limits.idle_s, "body": limits.body_s,
             "reading": limits.reading_s,
         }  # fmt: skip
         self.lines: set[Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = 0
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
         """Begin to take connections."""
+        gc.freeze()  # what was loaded by now stays, and need not be looked at again
         loop = asyncio.get_running_loop()
         self._tasks |= {loop.create_task(self._take(one)) for one in sockets} | {loop.create_task(self._sweep())}
 
@@ -155,6 +160,8 @@ class Door:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a body waits 40 ms behind its header
+        if hasattr(socket, "TCP_DEFER_ACCEPT"):  # the kernel keeps lines of which nothing was heard
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(self._limits.header_s))
         listener.listen(self._limits.waiting)
         while True:
             try:
@@ -185,7 +192,7 @@ class Door:
 
     def _connected(self, line: Line, _: asyncio.Task[None]) -> None:
         if line.protocol is None:  # no hands were shaken, or it gave way before it was looked at
-            self.lines.discard(line)
+            self.ended(line)
             line.sock.close()
 
     def _has_room(self, client: str) -> bool:
@@ -200,6 +207,14 @@ class Door:
         for line in waiting[: 1 + len(waiting) // 16]:  # several at once: a flood is paid for once
             self._end(line)
         return bool(waiting)
+
+    def ended(self, line: Line) -> None:
+        """Take note that a connection is over; what it held is given back soon, although it lies in circles."""
+        self.lines.discard(line)
+        self._over += 1
+        if self._over >= GARBAGE:
+            self._over = 0
+            gc.collect()
 
     def _end(self, line: Line) -> None:
         self.lines.discard(line)
@@ -227,6 +242,16 @@ class Door:
             unsent += line.unsent
             if line.unsent and unsent > self._limits.unsent_bytes:
                 self._end(line)
+
+
+def _files() -> float:
+    """Return how many files this process may open."""
+    try:
+        import resource  # noqa: PLC0415  (not on every system)
+    except ImportError:
+        return math.inf
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return math.inf if most == resource.RLIM_INFINITY else most
 
 
 def _client(address: Any) -> str:

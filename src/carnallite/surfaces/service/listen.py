@@ -175,7 +175,7 @@ def _give_back() -> None:
 
 
 def _hide_traces() -> None:
-    """Let no failure write what it was working on into a log: kind and place of it are enough."""
+    """Let no failure write what it was working on into a log: kind and place of it are enough; and no noise at all."""
 
     def bare(record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
@@ -187,3 +187,4 @@ def _hide_traces() -> None:
 
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(bare)
+        logging.getLogger(name).setLevel(logging.ERROR)  # a line for each broken call would fill the disk

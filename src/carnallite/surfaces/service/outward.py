@@ -12,10 +12,10 @@ import http.client
 import socket
 import ssl
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from threading import Timer
+from queue import Empty, SimpleQueue
+from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -97,7 +97,6 @@ class Outward:
         except OSError:
             raise SettingError("authority", f"'{authority}' cannot be read.", "Give certificates as PEM.") from None
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._finders = ThreadPoolExecutor(8, thread_name_prefix="resolve")
 
     def within(self, url: str) -> bool:
         """Return whether an address may be called, as far as it can be known before its host is resolved."""
@@ -225,16 +224,24 @@ class Outward:
 
     def _addresses(self, to: Target, ends: float) -> list[Address]:
         """Return the addresses of a host, if every one of them may be called."""
+        told: SimpleQueue[list[Any] | None] = SimpleQueue()
+        Thread(target=self._look_up, args=(to, told), daemon=True).start()  # it may hang, and then nobody waits for it
         try:
-            looked = self._finders.submit(self._resolve, to.host, to.port, type=socket.SOCK_STREAM)
-            found = [ip_address(str(one[4][0]).partition("%")[0]) for one in looked.result(ends - time.monotonic())]
-        except TimeoutError:
+            looked = told.get(timeout=max(0.0, ends - time.monotonic()))
+        except Empty:
             raise _failed("late") from None
-        except (OSError, ValueError):
-            raise _failed("broken") from None
+        found = [ip_address(str(one[4][0]).partition("%")[0]) for one in looked or ()]
+        if looked is None:
+            raise _failed("broken")
         if not found or not all(self._may(address, to.scheme) for address in found):
             raise _failed("address")
         return list(dict.fromkeys(found))
+
+    def _look_up(self, to: Target, told: SimpleQueue[list[Any] | None]) -> None:
+        try:
+            told.put(self._resolve(to.host, to.port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError):
+            told.put(None)
 
     def _may(self, address: Address, scheme: str) -> bool:
         plain = getattr(address, "ipv4_mapped", None) or address

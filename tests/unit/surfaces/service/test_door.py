@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -21,6 +22,8 @@ import listeners
 import servers
 import tiny
 from carnallite.errors import SettingError
+from carnallite.surfaces.service import door
+from carnallite.surfaces.service.door import Door, Limits
 from carnallite.surfaces.service.listen import Listening, bind, tls
 
 TINY = Path(tiny.__file__)
@@ -89,7 +92,7 @@ def ended(line: socket.socket, within: float) -> bool:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: ",
+    [b"\r\n", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: ",
      b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
      b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
      b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"],
@@ -101,6 +104,17 @@ def test_h58_lines_that_only_wait_are_ended(quick: Serving, sent: bytes) -> None
         assert ended(line, 3)
         assert time.monotonic() - began < 1.4
     assert quick.ask()[0] == 200
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="the kernel of this system keeps no lines")
+def test_h58_lines_of_which_nothing_is_heard_cost_next_to_nothing(quick: Serving) -> None:
+    held = [quick.line() for _ in range(30)]
+    open_files = len(list(Path(f"/proc/{quick.process.pid}/fd").iterdir()))
+    assert open_files < 30, "the kernel keeps them"
+    assert quick.ask()[0] == 200
+    assert ended(held[0], 8), "and hands them over in the end"
+    for line in held:
+        line.close()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +203,8 @@ def test_h58_a_body_that_is_too_large_gets_its_answer_and_then_the_end(quick: Se
 
 def test_h58_whoever_holds_many_lines_holds_out_nobody(quick: Serving) -> None:
     held = [quick.line() for _ in range(60)]
+    for line in held:
+        line.sendall(b"GET / HTTP/1.1\r\n")
     began = time.monotonic()
     assert quick.ask()[0] == 200
     assert time.monotonic() - began < 1
@@ -202,6 +218,7 @@ def test_what_is_being_worked_on_never_gives_way(quick: Serving) -> None:
         line.sendall(b"GET /sleep?1 HTTP/1.1\r\nHost: x\r\n\r\n")
     time.sleep(0.2)
     with quick.line() as late:
+        late.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert late.recv(999).startswith(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1")
     for line in working:
         assert line.recv(999).startswith(b"HTTP/1.1 200")
@@ -211,6 +228,8 @@ def test_what_is_being_worked_on_never_gives_way(quick: Serving) -> None:
 def test_h58_few_file_descriptors_are_enough() -> None:
     with serving(files=128) as here:
         held = [here.line() for _ in range(150)]
+        for line in held:
+            line.sendall(b"GET / HTTP/1.1\r\n")
         began = time.monotonic()
         assert here.ask()[0] == 200
         assert time.monotonic() - began < 1
@@ -218,9 +237,29 @@ def test_h58_few_file_descriptors_are_enough() -> None:
             line.close()
 
 
+def test_as_many_files_as_one_likes_are_no_hindrance(monkeypatch: Any) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert Door(Limits(), lambda: None, None)._most == Limits().connections  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    assert Door(Limits(), lambda: None, None)._most == door.LEAST  # type: ignore[arg-type, return-value]
+
+
+def test_noise_fills_no_log() -> None:
+    with serving() as here:
+        for _ in range(20):
+            with here.line() as line:
+                line.sendall(b"\x16\x03\x01 noise\r\n\r\n")
+                assert line.recv(99).startswith(b"HTTP/1.1 400")
+        here.process.send_signal(signal.SIGTERM)
+        here.process.wait(10)
+        assert here.process.stderr.read() == ""
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_sigterm_answers_what_is_being_answered(processes: int) -> None:
     with serving(*QUICK, processes=processes) as here, here.line() as line, here.line() as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(999).startswith(b"HTTP/1.1 200")
         line.sendall(b"GET /sleep?1 HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.3)
         here.process.send_signal(signal.SIGTERM)
@@ -270,7 +309,9 @@ def test_tls_is_of_today(tmp_path: Path) -> None:
         for change in ({"maximum_version": ssl.TLSVersion.TLSv1_1}, {"ciphers": "AES128-SHA:AES256-GCM-SHA384"}):
             with here.line() as line, pytest.raises(OSError):
                 old(own, **change).wrap_socket(line, server_hostname="127.0.0.1")
-        held = [here.line() for _ in range(40)]  # nobody shakes hands
+        held = [here.line() for _ in range(40)]  # nobody shakes hands to the end
+        for line in held:
+            line.sendall(b"\x16\x03\x01")
         with here.line() as line, good.wrap_socket(line, server_hostname="127.0.0.1") as secure:
             secure.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert secure.recv(99).startswith(b"HTTP/1.1 200")
