@@ -34,7 +34,6 @@ PRESENTATION = {
     ("events.py", 1e6): "microseconds of a second",
     ("measured.py", 40.0): "any adult: intervals of who has no known age are those of adults",
     ("measured.py", 200.0): "nobody is older",
-    ("mimic.py", 91.0): "how MIMIC-IV disguises ages over 89",
     ("build.py", 90.0): "how data sets disguise ages over 89",
 }
 

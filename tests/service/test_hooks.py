@@ -402,7 +402,8 @@ def test_an_unsafe_order_is_stopped_at_each_signing(client: Client) -> None:
         told = client.hook(ordering("order-sign", FAST)).json()
         assert [card["indicator"] for card in told["cards"]] == ["critical"]
         check_card(told["cards"][0])
-        assert told["cards"][0]["summary"].startswith("MedicationRequest 1")
+        assert told["cards"][0]["summary"].startswith("Potassium chloride: ")
+        assert "MedicationRequest 1: " in told["cards"][0]["detail"]
 
 
 def test_an_order_that_says_nothing_of_ours_is_silent(client: Client) -> None:
@@ -418,7 +419,7 @@ def test_only_selected_orders_are_told_of(client: Client) -> None:
     plain = client.hook(ordering("order-select", *drafts, selections=["MedicationRequest/draft-2"]))
     fast = client.hook(ordering("order-select", *drafts, selections=["MedicationRequest/draft-1"]))
     assert plain.json()["cards"] == []
-    assert fast.json()["cards"][0]["summary"].startswith("MedicationRequest 2")
+    assert "MedicationRequest 2: " in fast.json()["cards"][0]["detail"]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 CHECKED = ("magnesium", "potassium", "calcium")  # what orders bring that the table limits whatever they are for
 Kind = Literal["limit", "contraindication", "rule", "not_read", "outside"]
 Severity = Literal["critical", "warning", "info"]
+_WHOLE = 1000  # from here on no number has three figures
 _ORDER = ("critical", "warning", "info")
 
 
@@ -275,7 +276,7 @@ def _ordered(part: _Part, line: Line, guard: Guard) -> str:
     if not isinstance(limit, Ceiling):
         return ""
     size = float(guard.measured(line.thing, limit, part.dose)[0])
-    return f"{size:.3g} {limit.unit}"
+    return f"{size:.3g} {limit.unit}" if size < _WHOLE else f"{size:.0f} {limit.unit}"
 
 
 # against rules -----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST = 139  # characters of a summary
 LINES = 5
+ALSO = 3  # further facts that a card names; of the others it tells how many
 _OUT = frozenset({"low", "high"})
 _MARKS = re.compile(r"([\\`*_\[\]<>|~])")
 _TESTS = 3
@@ -127,13 +128,10 @@ _NOT_CHECKED = frozenset({"not_read", "outside"})
 
 def _objection(one: OrderFinding) -> Fact:
     summary, do = _plain(one.summary), _plain(one.do) or "Review this order before it is signed."
-    limit = f" Limit: {_plain(one.limit)}." if one.limit else ""
-    with_others = " It holds together with what is given now." if one.together else ""
-    first = re.split(r"(?<=[.;]) ", do)[0].rstrip(".;")
     return Fact(
-        id=one.id, name=summary, indicator=one.severity, do=f"{do}{limit}{with_others}",
-        summary=_fitting(f"{one.order}: {first}: {summary}", f"{one.order}: {summary}", summary),
-        why="; ".join([f"{one.order}: {summary}", *map(_plain, one.why[:4])]),
+        id=one.id, name=summary.rstrip("."), indicator=one.severity, do=do,
+        summary=_fitting(summary, f"{_plain(one.drug)}: {_plain(one.limit)}", "Review this order before it is signed"),
+        why="; ".join([f"{one.order}: {summary.rstrip('.')}", *(_plain(why).rstrip(".") for why in one.why[:4])]),
         marks=() if one.severity == "critical" else ((f"order {one.id}", 0),),
     )  # fmt: skip
 
@@ -268,7 +266,8 @@ def _until(advice: Assessment, valid_h: float) -> datetime:
 def detail(facts: tuple[Fact, ...], found: Found, rest: Iterable[Fact], *, marked: str) -> str:
     """Return the detail of a card as Markdown: at most five lines."""
     first = facts[0]
-    also = "; ".join(fact.name for fact in rest)
+    others = [fact.name for fact in rest]
+    also = "; ".join(others[:ALSO]) + (f"; and {len(others) - ALSO} more" if len(others) > ALSO else "")
     lines = [f"**Because:** {_escaped(first.why)}. **Do:** {_escaped(first.do)}"]
     if also:
         lines[0] += f" **Also:** {_escaped(also)}."
