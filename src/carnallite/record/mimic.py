@@ -81,7 +81,7 @@ def read_tables(data: Tables, person: str | None = None, *, alone: bool = False)
 
 _TABLES_OF_FOUR = {"inputevents": "inputevents_mv", "procedureevents": "procedureevents_mv"}
 _COLUMNS_OF_FOUR = {"starttime": "startdate", "stoptime": "enddate", "icd_code": "icd9_code"}
-_OVER_89 = 91.0  # [a] stands for everybody over 89 in MIMIC-IV
+_OVER_89 = 91  # [a] stands for everybody over 89 in MIMIC-IV
 
 
 def _named_as_before(data: Tables) -> Tables:
