@@ -1,11 +1,14 @@
 """FHIR Bulk Data: NDJSON of one type a file, gzipped or not, several files of a type, exported again since some day.
 
+A folder may also hold Bundles, one a file: their resources are taken as if each stood in a line.
+
 A resource that was exported again replaces its earlier version; the newest `meta.lastUpdated` holds.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = {"line": "binary", "number": "int64", "kind": "string", "id": "string", "updated": "string"}
 _TABLE = "lines"
+FORMS = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
+_NAMED = frozenset({"Patient", "Medication", "Specimen"})  # what other resources of a Bundle point at
 _LONGEST = 64_000_000  # [bytes] of one line; more is no resource
 
 
@@ -41,12 +46,23 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
     patient: Link | None = None
 
 
+class _Entry(msgspec.Struct, frozen=True):
+    resource: msgspec.Raw = msgspec.Raw(b"")
+    fullUrl: Text = None  # noqa: N815
+
+
+class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
+    resource_type: Text = None
+    entry: list[_Entry] = []
+
+
 _decode = msgspec.json.Decoder(_Head)
+_decode_bundle = msgspec.json.Decoder(_Bundle)
 
 
 def deliveries(source: Path) -> list[Delivery]:
-    """Return the NDJSON files of a folder, or one file."""
-    files = [source] if source.is_file() else sorted((*source.glob("*.ndjson"), *source.glob("*.ndjson.gz")))
+    """Return the files of NDJSON and the Bundles of a folder, or one file."""
+    files = [source] if source.is_file() else sorted(one for form in FORMS for one in source.glob(f"*{form}"))
     return [delivery_of(file) for file in files]
 
 
@@ -66,9 +82,10 @@ def take(delivery: Delivery, folder: Path, taken: Taken, since: datetime | None)
         It is cut or broken.
     """
     with Sorter(folder, _TABLE, _COLUMNS, taken.count) as sorter:
-        for number, line in _lines(delivery):
+        is_bundle = ".ndjson" not in delivery.name
+        for number, line in _entries(delivery) if is_bundle else _lines(delivery):
             taken.rows += 1
-            _sort(line, number, sorter, taken, since)
+            _sort(line, number, sorter, taken, since, of=delivery.name if is_bundle else "")
 
 
 def _lines(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
@@ -88,7 +105,43 @@ def _lines(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
         raise RecordRefused(delivery.name, "the gzip data are broken or cut.", do) from None
 
 
-def _sort(line: bytes, number: int, sorter: Sorter, taken: Taken, since: datetime | None) -> None:
+def _entries(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
+    """Yield the resources of a Bundle with their numbers; they name each other as in an export, by type and id."""
+    do = "Export it again."
+    try:
+        with open(delivery.place, "rb") as file:  # noqa: PTH123
+            is_packed = file.read(2) == b"\x1f\x8b"
+        opened = gzip.open if is_packed else open
+        with opened(delivery.place, "rb") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise RecordRefused(delivery.name, "it is too large for a Bundle of one patient.", "Export it as NDJSON.")
+        bundle = _decode_bundle.decode(text.removeprefix(b"\xef\xbb\xbf"))
+        for url, name in _names(bundle):
+            text = text.replace(json.dumps(url).encode(), json.dumps(name).encode())
+        bundle = _decode_bundle.decode(text.removeprefix(b"\xef\xbb\xbf"))
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise RecordRefused(delivery.name, "the gzip data are broken or cut.", do) from None
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        raise RecordRefused(delivery.name, "it is no Bundle.", do) from None
+    if bundle.resource_type != "Bundle":
+        raise RecordRefused(delivery.name, "it is no Bundle.", do)
+    for number, entry in enumerate(bundle.entry, 1):
+        if bytes(entry.resource):
+            yield number, bytes(entry.resource)
+
+
+def _names(bundle: _Bundle) -> Iterator[tuple[str, str]]:
+    for entry in bundle.entry:
+        if not entry.fullUrl or not bytes(entry.resource):
+            continue
+        head = _decode.decode(entry.resource)
+        if head.resource_type in _NAMED and head.id:
+            yield entry.fullUrl, f"{head.resource_type}/{head.id}"
+
+
+def _sort(line: bytes, number: int, sorter: Sorter, taken: Taken, since: datetime | None, *, of: str) -> None:
+    """Put a line where it belongs; ids of a Bundle tell its resources apart in it alone, but for those of people."""
     try:
         head = _decode.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -106,7 +159,8 @@ def _sort(line: bytes, number: int, sorter: Sorter, taken: Taken, since: datetim
             return
     part = _part(head, kind, taken)
     if part is not None:
-        sorter.add(part, (line, number, kind, head.id or "", updated), len(line) + 100)
+        id = f"{of}#{head.id or number}" if of and kind not in _NAMED else head.id or ""
+        sorter.add(part, (line, number, kind, id, updated), len(line) + 100)
 
 
 def _part(head: _Head, kind: str, taken: Taken) -> int | None:
