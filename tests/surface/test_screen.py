@@ -52,6 +52,24 @@ def test_neither_parts_nor_packing_change_an_answer(run: Path, tmp_path: Path, p
     assert (tmp_path / "out" / "worklist.csv").read_bytes() == (run / "out" / "worklist.csv").read_bytes()
 
 
+def test_a_folder_of_bundles_is_answered_as_an_export(run: Path, tmp_path: Path):
+    """The bundled cases name their patient by an address, and use the same ids for the results of different people."""
+    out = tmp_path / "out"
+    published = Path(__file__).parents[1] / "published"
+    assert screen(published, out, "--depth", "findings") == OK
+    assert answers(out) == answers(run / "out")
+
+
+def test_what_is_no_bundle_is_named_and_left_out(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    source = export(tmp_path / "source")
+    (source / "notes.json").write_text('{"resourceType": "Patient", "id": "x"}')
+    (source / "broken.json").write_text("{")
+    assert screen(source, tmp_path / "out", "--depth", "findings") == REFUSED
+    told = capsys.readouterr().err
+    assert "notes.json" in told and "broken.json" in told
+    assert answers(tmp_path / "out") == answers(run / "out")
+
+
 def test_company_does_not_change_an_answer(run: Path, tmp_path: Path):
     some = dict(list(people().items())[::5])
     assert screen(export(tmp_path / "source", some), tmp_path / "out", "--depth", "findings") == OK
