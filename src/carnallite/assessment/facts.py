@@ -62,6 +62,10 @@ class Facts:
         """Return the lowest ("low") or highest ("high") result of the last days."""
         return self.one(self.everyone.measured.extreme(quantity, level))
 
+    def worst(self, quantity: str, level: str) -> Observation | None:
+        """Return the lowest ("low") or highest ("high") of the results that compete: for emergencies."""
+        return self.one(self.everyone.measured.worst(quantity, level))
+
     def one(self, some: Some) -> Observation | None:
         """Return the result of this patient among those of some."""
         place = int(some.who.searchsorted(self.row))

@@ -137,13 +137,16 @@ class Measured:
 
     def highest(self, quantity: str) -> Bounds:
         """Return the highest of the results that compete: for emergencies."""
-        which = self._competing(quantity)
-        return self._bounds(greatest(self.events.who[which], which, self.low(which)))
+        return self._bounds(self.worst(quantity, "high"))
 
     def lowest(self, quantity: str) -> Bounds:
         """Return the lowest of the results that compete: for emergencies."""
+        return self._bounds(self.worst(quantity, "low"))
+
+    def worst(self, quantity: str, level: str) -> Some:
+        """Return the lowest ("low") or highest ("high") of the results that compete."""
         which = self._competing(quantity)
-        return self._bounds(greatest(self.events.who[which], which, -self.high(which)))
+        return greatest(self.events.who[which], which, -self.high(which) if level == "low" else self.low(which))
 
     def _competing(self, quantity: str) -> Whole:
         """Return newest, preliminary, undated and nearly simultaneous results; none of them may calm another."""

@@ -26,6 +26,7 @@ _DRUGS = frozenset(
     {"taking", "exposed", "drawn_under", "taking_by", "ever", "mentioned", "stopped_recently", "days_on", "dose_of"}
 )
 
+_WORST = {"highest": "high", "lowest": "low"}
 _UNMEASURED = " not measured"
 _text = cache(ast.unparse)  # trees are parsed once and kept, so their texts are as well
 
@@ -73,8 +74,12 @@ def _lately(level: str, quantity: str, person: Facts, *, is_true: bool) -> Itera
 def _leaf(tree: ast.expr, person: Facts, *, is_true: bool, is_false: bool) -> Iterator[str]:
     if not (is_true or is_false):
         return
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         match node:
+            case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name)]) if function in _WORST:
+                told = result_text(person.worst(name, _WORST[function]))
+                if told:
+                    yield told
             case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name), *_]) if function in _CONDITIONS:
                 yield from _condition(function, name, person, is_true=is_true)
             case ast.Call(func=ast.Name(id=function), args=[ast.Name(id=name), *_]) if function in _DRUGS:
@@ -87,6 +92,15 @@ def _leaf(tree: ast.expr, person: Facts, *, is_true: bool, is_false: bool) -> It
                 told = result_text(person.latest(name, preliminary=True))
                 if told:
                     yield told
+
+
+def _nodes(tree: ast.expr) -> Iterator[ast.AST]:
+    """Yield the parts of an expression, the arguments of the worst of several results aside."""
+    yield tree
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id in _WORST:
+        return
+    for part in ast.iter_child_nodes(tree):
+        yield from _nodes(part)  # type: ignore[arg-type]
 
 
 def age_text(age: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from carnallite.assessment import assess_all, finding
+from carnallite.assessment import assess, assess_all, finding
 from carnallite.knowledge import knowledge
 from records import drug, observation, read
 from sketched import columns_of, sketched
@@ -379,3 +379,9 @@ def test_a_doubtful_sample_withholds_causes_unless_the_heart_shows_it() -> None:
         assert ("ranking_withheld" in [one.code for one in found.issues]) is withheld
         assert bool(found.causes) is not withheld
     assert answer_of(doubtful).samples[0].id == "edta_contamination_suspected"
+
+
+def test_an_alarm_is_told_with_the_result_on_which_it_rests() -> None:
+    found = assess(sketched("serum_potassium 6.7 @-0.1; serum_potassium 4.7"), depth="findings")
+    alarm = next(one for one in found.emergencies if one.id == "severe_hyperkalemia_emergency")
+    assert any("6.7" in why for why in alarm.why) and not any("4.7" in why for why in alarm.why)
