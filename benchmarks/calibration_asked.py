@@ -12,8 +12,7 @@ from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.shown import BODY, TESTS
-from carnallite.assessment.individual import _STATES as IONS
-from carnallite.assessment.individual import _alerts, _cannot_tell, _causes, _is_withheld, _state, _with_none
+from carnallite.assessment.individual import _alerts, _cannot_tell, _causes, _is_withheld, _with_none
 from carnallite.assessment.infer import network
 from carnallite.assessment.panel import panel
 
@@ -113,7 +112,7 @@ def answer(one: Patient, name: str, chance: np.random.Generator) -> Answer:
     """Ask the engine about a patient with the results of a panel."""
     everybody = panel([with_results(one.template, one.results[name])])
     columns = everybody.columns
-    states = {ion: _state(ion, columns, 0) for ion in IONS}
+    states = {ion: str(found[0]) for ion, found in everybody.states.items()}
     disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(_alerts(everybody, 0), columns, 0)
     why = why_not(columns, 0) or ("the sample is in doubt" if withheld else "" if disordered else NOTHING_OFF)

@@ -35,8 +35,6 @@ from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.onward import onward
 from carnallite.assessment.cloud.weigh import numbers, relative
 from carnallite.assessment.cloud.words import holds
-from carnallite.assessment.individual import _STATES as IONS
-from carnallite.assessment.individual import _state
 from carnallite.assessment.infer import likely_in
 from carnallite.assessment.panel import panel
 from carnallite.physiology import population
@@ -126,7 +124,7 @@ def asked(number: int, *, but: str, seed: int = 1) -> Record:
         return msgspec.structs.replace(record, why_not="died")
     everybody = panel([with_results(one.template, one.results[tests])])
     columns = everybody.columns
-    disordered = any(_state(ion, columns, 0) in {"low", "high"} for ion in IONS)
+    disordered = any(states[0] in {"low", "high"} for states in everybody.states.values())
     why = why_not(columns, 0) or ("" if disordered else NOTHING_OFF)
     if why:
         return msgspec.structs.replace(record, why_not=why)

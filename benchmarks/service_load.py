@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the service answers, and what it does with more than it can: real records of about 40 KB each.
 
-    benchmarks/service.py --data ../shared/data [--rate 50] [--seconds 20]
+    benchmarks/service_load.py --data ../shared/data [--rate 50] [--seconds 20]
 
 Calls begin at fixed times whether earlier ones were answered or not, and are timed from when they should have begun.
 Every answer is checked against its own patient: the states, and the patient to whom every draft refers.
