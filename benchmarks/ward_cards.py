@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often a synthetic ward is interrupted: benchmarks/ward_cards.py [--stays 300]. Levels are known, so is what is true."""
+"""How often a synthetic ward is interrupted: benchmarks/ward_cards.py [--stays 300]. What is true there is known."""
 
 from __future__ import annotations
 
