@@ -94,12 +94,13 @@ def main() -> int:
     """Run the command once, from nothing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("warehouse-out"))
+    parser.add_argument("--out", type=Path, help="by default beside the source")
     parser.add_argument("--engine", default="local")
     parser.add_argument("--workers", default="2")
     parser.add_argument("--depth", default="findings")
     parser.add_argument("--kill", action="store_true")
     options = parser.parse_args()
+    options.out = options.out or options.source.with_name(f"{options.source.name}-out")
     shutil.rmtree(options.out, ignore_errors=True)
     command = [sys.executable, "-m", "carnallite", "screen", str(options.source), "--out", str(options.out)]
     command += ["--engine", options.engine, "--workers", options.workers, "--depth", options.depth]
