@@ -55,6 +55,11 @@ def test_no_file_is_large() -> None:
     assert not [path.name for path in files() if path.stat().st_size > LARGEST]
 
 
+def test_no_file_is_a_database_or_a_key() -> None:
+    kept = {".db", ".key", ".pem", ".sqlite", ".parquet", ".gz", ".zip"}
+    assert not [path.name for path in files() if path.suffix in kept]
+
+
 def test_links_of_pages_lead_somewhere() -> None:
     lost = []
     for page in (path for path in files() if path.suffix == ".md"):
