@@ -129,7 +129,13 @@ class Person:
         return low if low == high else None
 
     def latest(self, quantity: str, *, preliminary: bool = False) -> Observation | None:
-        low, high = (float(one[self.row]) for one in self.columns.numbers("value", quantity))
+        return self._drawn("value", quantity)
+
+    def worst(self, quantity: str, level: str) -> Observation | None:
+        return self._drawn("highest" if level == "high" else "lowest", quantity)
+
+    def _drawn(self, kind: str, quantity: str) -> Observation | None:
+        low, high = (float(one[self.row]) for one in self.columns.numbers(kind, quantity))
         if np.isinf(low) and np.isinf(high):
             return None
         ends = {"low": None if np.isinf(low) else low, "high": None if np.isinf(high) else high}
