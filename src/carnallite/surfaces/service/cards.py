@@ -189,8 +189,8 @@ def _fitting(*texts: str) -> str:
 
 
 def _first_do(advice: Advice) -> str:
-    """Return in a few words what comes first: a test where one is missing, else that there are plans."""
-    if advice.missing:
+    """Return in a few words what comes first: a test where an ion of ours is not known, else that there are plans."""
+    if advice.missing and "unknown" in {advice.states.magnesium, advice.states.potassium}:
         return f"Measure {_name(advice.missing[0])}"
     possible = [plan for plan in advice.plans if plan.possible]
     if possible:
