@@ -159,7 +159,18 @@ def screened(options: Options, work: Work, said: Callable[[str, int, int, int], 
             _make(run, run.manifest.form, taken)
         depth, library = depth_of(options.depth)
         _answer(run, depth, library)
-        return _end(run, [taken_in(folder) for folder in taken], depth, library)
+        ended = _end(run, [taken_in(folder) for folder in taken], depth, library)
+        _sweep(options.out)  # a worker of a run that was killed may have outlived it for a moment
+        return ended
+
+
+_FOLDERS = ("", "taken", "rows", "answers")
+
+
+def _sweep(out: Path) -> None:
+    """Remove what was left half written."""
+    for name in _FOLDERS:
+        kept.sweep(out / name)
 
 
 def empty(folder: Path) -> None:
@@ -186,9 +197,9 @@ def _opened(options: Options) -> Manifest:
     places = sorted(str(Path(one).resolve()) if "://" not in one else one for one in options.sources)
     digest = blake2b("\n".join(places[:1]).encode(), digest_size=12).hexdigest()
     file = options.out / MANIFEST
-    for name in ("", "taken", "rows", "answers"):
+    for name in _FOLDERS:
         (options.out / name).mkdir(exist_ok=True)
-        kept.sweep(options.out / name)
+    _sweep(options.out)
     if file.exists():
         there = msgspec.json.decode(file.read_bytes(), type=Manifest)
         if (there.form, there.source) != (form, digest) or options.parts not in {0, there.parts}:
