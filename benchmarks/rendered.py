@@ -29,6 +29,7 @@ from drawn import Drawn
 from safety import likely_of
 
 from carnallite.assessment import ABSENT, PRESENT, finding
+from carnallite.assessment.panel import DISORDERS
 from carnallite.assessment.values import Explained, Provenance, States
 from carnallite.plan import Advice, Guard
 from carnallite.plan.amounts import Given
@@ -49,10 +50,6 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 2_000
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 SWALLOWED = 0.25  # [h] of a dose whose text tells no time, by mouth or nebulizer
-STATES = {
-    "magnesium": ("hypomagnesemia", "hypermagnesemia"), "potassium": ("hypokalemia", "hyperkalemia"),
-    "calcium": ("hypocalcemia", "hypercalcemia"),
-}  # fmt: skip
 SCREENS = tuple((width, units, plain) for width in (40, 80, 110) for units in ("si", "us") for plain in (False, True))
 
 
@@ -178,7 +175,7 @@ class Block:
         return "\n".join(page.lines)
 
     def _answer(self, row: int, plans: tuple[Plan, ...]) -> Advice:
-        states = {ion: self._state(*names, row) for ion, names in STATES.items()}
+        states = {ion: self._state(*names, row) for ion, names in DISORDERS.items()}
         return msgspec.structs.replace(EMPTY, states=States(**states), plans=plans)
 
     def _state(self, low: str, high: str, row: int) -> str:

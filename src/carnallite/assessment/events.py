@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ABSENT, UNKNOWN, PRESENT = 0, 1, 2
 DAY = 24.0  # [h]
+NEVER_YET = np.iinfo(np.int64).max  # [us] later than any moment
 
 
 class Events(NamedTuple):
@@ -64,6 +66,45 @@ class Known(NamedTuple):
 
 
 NOTHING: Whole = np.zeros(0, np.int64)
+
+
+class Told:
+    """Facts of one kind of everybody, what their status means, and what is known of each name as bits."""
+
+    kind: ClassVar[str]
+    statuses: ClassVar[Mapping[str, int]]
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._size = source, source.size
+        self._bits: dict[str, Bits] = {}
+        self._none = np.zeros(self._size, np.uint16)
+
+    @cached_property
+    def events(self) -> Events:
+        """Return all facts of this kind."""
+        return events_of(self._source, self.kind)
+
+    @cached_property
+    def _status(self) -> Truth:
+        return self._source.words(self.kind, "status", self.events.place, self.statuses)
+
+    def _never(self) -> Whole:
+        """Return for everybody a moment that never comes."""
+        return np.full(self._size, NEVER_YET)
+
+    def _since(self, began: Whole) -> Bounds:
+        """Return for how long something has been so [d], of when it began; not known where it never did."""
+        low, high = np.full(self._size, -math.inf), np.full(self._size, math.inf)
+        known = began < NEVER_YET
+        low[known] = high[known] = hours(began[known]) / DAY
+        return low, high
+
+
+def named(source: Source, kind: str) -> dict[str, Whole]:
+    """Return who has each of the facts of a kind that are names alone."""
+    names, codes, places = source.names(kind)
+    who = source.whose(kind, places)
+    return {names[number]: who[codes == number] for number in np.unique(codes)}
 
 
 def events_of(source: Source, kind: str) -> Events:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from carnallite.assessment.events import (
-    DAY,
+    Told,
     events_of,
     hours,
     implying,
@@ -24,8 +23,7 @@ from carnallite.knowledge import knowledge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from carnallite.assessment.events import Bits, Bounds, Events, Known, Truth, Whole, Yes
-    from carnallite.assessment.sources import Source
+    from carnallite.assessment.events import Bits, Bounds, Known, Truth, Whole, Yes
 
 _PRESENT, _PAST, _ABSENT, _FAMILY = 1, 2, 3, 4
 _STATUS = {"present": _PRESENT, "past": _PAST, "absent": _ABSENT, "family": _FAMILY}
@@ -35,22 +33,11 @@ RECORDED, ACUTE, RECENT, JUST, PAST, DENIED, FAMILY = (1 << bit for bit in range
 _LEFT = RECORDED | ACUTE | RECENT  # by a procedure
 
 
-class Illness:
+class Illness(Told):
     """Conditions, procedures and encounters of everybody."""
 
-    def __init__(self, source: Source) -> None:
-        self._source, self._size = source, source.size
-        self._bits: dict[str, Bits] = {}
-        self._none = np.zeros(self._size, np.uint16)
-
-    @cached_property
-    def events(self) -> Events:
-        """Return all conditions."""
-        return events_of(self._source, "condition")
-
-    @cached_property
-    def _status(self) -> Truth:
-        return self._source.words("condition", "status", self.events.place, _STATUS)
+    kind = "condition"
+    statuses = _STATUS
 
     @cached_property
     def _known(self) -> Known:
@@ -133,15 +120,12 @@ class Illness:
 
     def days_with(self, condition: str) -> Bounds:
         """Return for how long a condition has been present [d]."""
-        began = np.full(self._size, _NEVER)
+        began = self._never()
         for id in implying().get(condition, (condition,)):
             part = self.events.where.get(id, slice(0, 0))
             since = (self._status[part] == _PRESENT) & is_dated(self.events.time[part])
             np.minimum.at(began, self.events.who[part][since], self.events.time[part][since])
-        low, high = np.full(self._size, -math.inf), np.full(self._size, math.inf)
-        known = began < _NEVER
-        low[known] = high[known] = hours(began[known]) / DAY
-        return low, high
+        return self._since(began)
 
     def is_seen(self, settings: Iterable[str]) -> Yes:
         """Return in whom the index lies in an encounter of some settings."""
@@ -158,7 +142,6 @@ class Illness:
         return {setting: events.who[part][goes_on[part]] for setting, part in events.where.items()}
 
 
-_NEVER = np.iinfo(np.int64).max
 _NOBODY: Whole = np.zeros(0, np.int64)
 NUMBERS: dict[str, Callable[[Illness, str], Bounds]] = {"days_with": Illness.days_with}
 NAMED: dict[str, Callable[[Illness, str], Truth]] = {

@@ -22,6 +22,7 @@ from carnallite.assessment.events import (
     is_dated,
     last,
     limit,
+    named,
     ticks,
 )
 from carnallite.assessment.sources import SEXES, UNDATED
@@ -129,9 +130,7 @@ class Measured:
 
     @cached_property
     def _unreadable(self) -> dict[str, Whole]:
-        names, codes, places = self._source.names("unreadable")
-        who = self._source.whose("unreadable", places)
-        return {names[number]: who[codes == number] for number in np.unique(codes)}
+        return named(self._source, "unreadable")
 
     # several ---------------------------------------------------------------------------------------------------------
 

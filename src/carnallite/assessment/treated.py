@@ -11,16 +11,17 @@ import numpy as np
 
 from carnallite.assessment.events import (
     ABSENT,
-    DAY,
+    NEVER_YET,
     NOTHING,
     PRESENT,
     UNKNOWN,
+    Told,
     drugs_of,
-    events_of,
     hours,
     is_dated,
     known_of,
     limit,
+    named,
     ticks,
     truth,
 )
@@ -30,8 +31,7 @@ from carnallite.knowledge import Route
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from carnallite.assessment.events import Bits, Bounds, Events, Known, Some, Truth, Whole, Yes
-    from carnallite.assessment.sources import Source
+    from carnallite.assessment.events import Bits, Bounds, Known, Some, Truth, Whole, Yes
 
 _CURRENT, _STOPPED, _MENTIONED, _DENIED = 1, 2, 3, 4
 _STATUS = {"current": _CURRENT, "stopped": _STOPPED, "mentioned": _MENTIONED, "denied": _DENIED}
@@ -45,22 +45,11 @@ TAKEN, NO_ROUTE, MENTIONED, DENIED, EVER, JUST_STOPPED = (1 << bit for bit in ra
 _FIRST_ROUTE = 5  # route 1 is the bit after it
 
 
-class Treated:
+class Treated(Told):
     """Drugs of everybody."""
 
-    def __init__(self, source: Source) -> None:
-        self._source, self._size = source, source.size
-        self._bits: dict[str, Bits] = {}
-        self._none = np.zeros(self._size, np.uint16)
-
-    @cached_property
-    def events(self) -> Events:
-        """Return all exposures."""
-        return events_of(self._source, "exposure")
-
-    @cached_property
-    def _status(self) -> Truth:
-        return self._source.words("exposure", "status", self.events.place, _STATUS)
+    kind = "exposure"
+    statuses = _STATUS
 
     @cached_property
     def _route(self) -> Truth:
@@ -157,9 +146,7 @@ class Treated:
 
     @cached_property
     def _allergic(self) -> dict[str, Whole]:
-        names, codes, places = self._source.names("allergy")
-        who = self._source.whose("allergy", places)
-        return {names[number]: who[codes == number] for number in np.unique(codes)}
+        return named(self._source, "allergy")
 
     def drawn_under(self, group: str, one: Some, time: Whole) -> Truth:
         """Return whether a result was drawn during or soon after an injection of a group.
@@ -187,16 +174,13 @@ class Treated:
         """Return for how long a drug that is taken has been taken [d]."""
         which = self._facts(group)
         which = which[self._was_taken[which] & is_dated(self.events.time[which])]
-        began = np.full(self._size, _NEVER)
+        began = self._never()
         taken = which[self.is_taken[which]]
         np.minimum.at(began, self.events.who[taken], self.events.time[taken])
         who = self.events.who[which]
-        earlier = which[(self.events.time[which] < began[who]) & is_dated(self._stop[which]) & (began[who] < _NEVER)]
+        earlier = which[(self.events.time[which] < began[who]) & is_dated(self._stop[which]) & (began[who] < NEVER_YET)]
         began = self._continued(earlier, began)
-        low, high = np.full(self._size, -math.inf), np.full(self._size, math.inf)
-        known = began < _NEVER
-        low[known] = high[known] = hours(began[known]) / DAY
-        return low, high
+        return self._since(began)
 
     def _continued(self, earlier: Whole, began: Whole) -> Whole:
         """Return when drugs began; a change within the class goes on where the one before it ended."""
@@ -236,9 +220,6 @@ class Treated:
             return NOTHING
         which = np.concatenate([np.arange(part.start, part.stop) for part in parts])
         return which[np.argsort(self.events.who[which], kind="stable")]
-
-
-_NEVER = np.iinfo(np.int64).max
 
 
 def _least_so_far(who: Whole, value: Whole) -> Whole:

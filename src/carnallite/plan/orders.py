@@ -21,7 +21,7 @@ from carnallite.assessment import (
     unsafe,
 )
 from carnallite.errors import PlanError
-from carnallite.knowledge import Ceiling, knowledge
+from carnallite.knowledge import Ceiling, Contraindication, knowledge
 from carnallite.physiology.scenario import Dose
 from carnallite.physiology.timing import DAY
 from carnallite.plan.amounts import given
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carnallite.assessment import Alert
-    from carnallite.knowledge import Contraindication, Safety
+    from carnallite.knowledge import Safety
     from carnallite.plan.amounts import Given
     from carnallite.plan.safety import Line
     from carnallite.record import Exposure, Order, Reading
@@ -160,7 +160,7 @@ def _part(order: Order, exposure: Exposure) -> _Part | OrderFinding | None:
     if not set(CHECKED) & set(groups):
         return None
     what = substance_of(exposure)
-    amount = f"{exposure.elemental_mmol:.6g} mmol" if exposure.elemental_mmol else amount_of(exposure, what or "")
+    amount = amount_of(exposure, what) if what is not None else ""
     if what is None or not amount:
         return _not_read(order, exposure, "what it holds of the element")
     over = order.over_h or (numbers()["push"] if order.push else None)
@@ -195,38 +195,43 @@ def _judged(order: Order, part: _Part, alone: Guard, together: Guard) -> Iterato
     by_itself = alone.judge(part.dose)
     own = {line.limit.id for line in by_itself.lines if line.holds[0]}
     verdict = together.judge(part.dose)
-    not_measured: set[str] = set()
+    lacks_fluid = False
     asked: dict[str, None] = {}
     for line in verdict.lines:
-        if not line.holds[0] or (line.limit.id not in own and not _adds_up(line)) or _for_plans(line.limit):
+        if not line.holds[0] or _for_plans(line.limit):
             continue
-        measure = getattr(line.limit, "what", "")
-        if (measure == "rate" and not part.rate_known) or (measure == "concentration" and not part.fluid_known):
-            not_measured.add(measure)
+        measure = _measure(line.limit)
+        if measure == "rate" and not part.rate_known:
+            continue
+        if measure == "concentration" and not part.fluid_known:
+            lacks_fluid = True
             continue
         if only_asks(line.limit) and line.unknown[0]:
             asked.update(dict.fromkeys(line.limit.ask))
             continue
-        ordered = _ordered(part, line, together)
-        yield _of_line(order, part, line, ordered, spared=bool(verdict.spared[0]), together=line.limit.id not in own)
+        added = line.limit.id not in own  # the order keeps the limit, and does not with what is given now
+        ordered = _ordered(part, line, together if added else alone)
+        yield _of_line(order, part, line, ordered, spared=bool(verdict.spared[0]), together=added)
     if asked:
         yield _asked(order, part, tuple(asked))
-    yield from _not_measured(order, part, not_measured, alone.table)
+    yield from _not_measured(order, part, alone.table, lacks_fluid=lacks_fluid)
     everybody = alone.everybody()
     alone.take(part.dose, everybody)
     together.take(part.dose, everybody)
 
 
-def _adds_up(line: Line) -> bool:
-    return line.thing != EVERYTHING
+def _measure(limit: Ceiling | Contraindication) -> str:
+    return limit.what if isinstance(limit, Ceiling) else ""
 
 
 def _for_plans(limit: Ceiling | Contraindication) -> bool:
     """Return whether a line is about what we propose, not about what others order for reasons of their own."""
-    return getattr(limit, "only_plans", False)
+    return isinstance(limit, Contraindication) and limit.only_plans
 
 
-def _not_measured(order: Order, part: _Part, measures: set[str], table: Mapping[str, Safety]) -> Iterator[OrderFinding]:
+def _not_measured(
+    order: Order, part: _Part, table: Mapping[str, Safety], *, lacks_fluid: bool
+) -> Iterator[OrderFinding]:
     """Yield that a rate was not checked, since the order does not say over how long it runs; fluids likewise."""
     limited = {one.what for thing in part.dose.what if thing in table for one in table[thing].ceilings
                if not one.routes or part.dose.route in one.routes}  # fmt: skip
@@ -236,7 +241,7 @@ def _not_measured(order: Order, part: _Part, measures: set[str], table: Mapping[
             summary=f"{_name(part.exposure)} by injection: without a time or rate the order was not checked for speed",
             do="Add the time or the rate.",
         )  # fmt: skip
-    if "concentration" in measures:
+    if lacks_fluid:
         yield OrderFinding(
             order=order.where, kind="not_read", severity="info", id="fluid_not_given",
             summary=f"{_name(part.exposure)} by injection: the order does not say in how much fluid",
@@ -264,14 +269,14 @@ def _of_line(order: Order, part: _Part, line: Line, ordered: str, *, spared: boo
     unknown = ("Not known, so it counts as if it held.",) if said.unknown else ()
     return OrderFinding(
         order=order.where, kind=kind, severity=severity, id=limit.id, summary=summary, drug=name, ordered=ordered,
-        measure=limit.what if isinstance(limit, Ceiling) else "",
+        measure=_measure(limit),
         why=((limit.because,) if ordered else ()) + unknown, limit=said.limit, source=limit.source,
         status=limit.status, ask=said.ask, together=together, unknown=said.unknown,
     )  # fmt: skip
 
 
 def _ordered(part: _Part, line: Line, guard: Guard) -> str:
-    """Return what an order comes to with what is given beside it, in the measure of a ceiling."""
+    """Return what an order comes to, with what a guard has counted before it, in the measure of a ceiling."""
     limit = line.limit
     if not isinstance(limit, Ceiling):
         return ""

@@ -1,7 +1,7 @@
 """Records: FHIR R4, CSV, OMOP and others -> one Timeline and its Issues."""
 
 from carnallite.record.codes import implied, membership
-from carnallite.record.fhir import FHIR_TYPES
+from carnallite.record.fhir import FHIR_TYPES, resources_of
 from carnallite.record.order import Order, read_orders
 from carnallite.record.rows import APART, KINDS, NEVER, Rows, keys_of, rows_of, some_of, timelines_of
 from carnallite.record.source import Format, fhir_reading, read_all, read_record
@@ -45,6 +45,7 @@ __all__ = [
     "read_all",
     "read_orders",
     "read_record",
+    "resources_of",
     "rows_of",
     "some_of",
     "timelines_of",

@@ -22,6 +22,7 @@ from carnallite.record.entry import Entry, Loaded, Person
 from carnallite.record.moments import first_instant, last_instant
 from carnallite.record.resources import (
     Bounds,
+    Bundle,
     Coding,
     Component,
     Concept,
@@ -45,17 +46,6 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
     resource_type: Text = None
 
 
-class _BundleEntry(msgspec.Struct, frozen=True):
-    resource: msgspec.Raw = msgspec.Raw(b"")
-    fullUrl: Text = None  # noqa: N815
-
-
-class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
-    resource_type: Text = None
-    type: Text = None
-    entry: list[_BundleEntry] = []
-
-
 FHIR_TYPES = frozenset({
     "Patient", "Observation", "Condition", "Procedure", "Encounter", "MedicationStatement", "MedicationRequest",
     "MedicationAdministration", "MedicationDispense", "Medication", "Specimen",
@@ -64,7 +54,7 @@ FHIR_TYPES = frozenset({
 _TYPE = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _decode = msgspec.json.Decoder(Resource)
 _decode_head = msgspec.json.Decoder(_Head)
-_decode_bundle = msgspec.json.Decoder(_Bundle)
+_decode_bundle = msgspec.json.Decoder(Bundle)
 _GZIP = b"\x1f\x8b"
 
 
@@ -85,12 +75,23 @@ def unpacked(data: bytes) -> bytes:
 
 
 def read_bundle(data: bytes) -> Loaded:
-    """Return the people and entries of a Bundle, or of one resource.
+    """Return the people and entries of a Bundle.
 
     Raises
     ------
     RecordRefused
         It is not JSON, or not a FHIR Bundle.
+    """
+    return _load((resource, url, "") for resource, url in resources_of(data))
+
+
+def resources_of(data: bytes) -> list[tuple[bytes, str]]:
+    """Return the resources of a Bundle as they stand there, each with its address; what is none is empty.
+
+    Raises
+    ------
+    RecordRefused
+        As `read_bundle`.
     """
     try:
         bundle = _decode_bundle.decode(data.removeprefix(b"\xef\xbb\xbf"))
@@ -99,11 +100,11 @@ def read_bundle(data: bytes) -> Loaded:
     if bundle.resource_type != "Bundle":
         what = f"the resource is '{bundle.resource_type or 'not named'}', not a Bundle."
         raise RecordRefused("record", what, "Send a Bundle with the Patient and what is known of them.")
-    return _load((bytes(entry.resource), entry.fullUrl or "", "") for entry in bundle.entry)
+    return [(bytes(entry.resource), entry.full_url or "") for entry in bundle.entry]
 
 
-def draft_lines(drafts: Sequence[bytes]) -> list[tuple[Entry, Dosage]]:
-    """Return the drug orders among draft resources, each as a line of a record with the dosage that it came from.
+def draft_lines(drafts: Sequence[bytes]) -> list[tuple[str, Entry, Dosage]]:
+    """Return the drug orders among draft resources: id, the line of a record, and the dosage that it came from.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def draft_lines(drafts: Sequence[bytes]) -> list[tuple[Entry, Dosage]]:
         if one.resource_type == "Medication" and one.code and one.id
     }
     return [
-        (_drug(one.resource_type, one, drugs), _dosage(one))
+        (one.id or "", _drug(one.resource_type, one, drugs), _dosage(one))
         for one in resources
         if one.resource_type == "MedicationRequest" and not one.do_not_perform
     ]

@@ -38,7 +38,9 @@ class Order(Value, frozen=True):
     Attributes
     ----------
     where : str
-        Its place among the drafts, such as ``MedicationRequest 2``; never an identifier.
+        Its place among the drafts, such as ``MedicationRequest 2``: for messages, never an identifier.
+    id : str
+        By which whoever asks knows it; no message holds it.
     exposures : tuple of Exposure
         What would be taken; empty where nothing that we know is ordered.
     over_h : float, optional
@@ -52,6 +54,7 @@ class Order(Value, frozen=True):
     """
 
     where: str
+    id: str = ""
     exposures: tuple[Exposure, ...] = ()
     over_h: float | None = None
     volume_l: float | None = None
@@ -59,7 +62,7 @@ class Order(Value, frozen=True):
     issues: tuple[Issue, ...] = ()
 
 
-def read_orders(drafts: Sequence[bytes], *, index: datetime, patient: Patient | None = None) -> tuple[Order, ...]:
+def read_orders(drafts: Sequence[bytes], *, index: datetime) -> tuple[Order, ...]:
     """Return the drug orders among draft resources; what is no drug, or says that it is not to be given, is left out.
 
     Parameters
@@ -68,8 +71,6 @@ def read_orders(drafts: Sequence[bytes], *, index: datetime, patient: Patient | 
         FHIR R4 resources as JSON, in the order of the caller; a MedicationRequest may refer to a Medication beside it.
     index : datetime
         Time of the assessment; words such as "since last week" count from it.
-    patient : Patient, optional
-        Whose; sex and age decide how words of a result are read, of drugs nothing.
 
     Raises
     ------
@@ -77,15 +78,15 @@ def read_orders(drafts: Sequence[bytes], *, index: datetime, patient: Patient | 
         One of them is not a resource.
     """
     found = []
-    for number, (entry, dosage) in enumerate(fhir.draft_lines(drafts), 1):
+    for number, (id, entry, dosage) in enumerate(fhir.draft_lines(drafts), 1):
         ordered = msgspec.structs.replace(
             entry, where=f"MedicationRequest {number}", status="active", time=None, end=None, single=False
         )
-        found.append(_order(ordered, dosage, Timeline(patient=patient or Patient(), index=index)))
+        found.append(_order(id, ordered, dosage, index))
     return tuple(found)
 
 
-def _order(entry: Entry, dosage: Dosage, timeline: Timeline) -> Order:
+def _order(id: str, entry: Entry, dosage: Dosage, index: datetime) -> Order:
     repeat = dosage.timing.repeat if dosage.timing else None
     text = f"{entry.text} {entry.dose_text}"
     coded = _rate(dosage)
@@ -95,12 +96,12 @@ def _order(entry: Entry, dosage: Dosage, timeline: Timeline) -> Order:
     if coded is not None and entry.dose is None and not entry.dose_text and not _is_fluid(coded):
         entry = msgspec.structs.replace(entry, dose=coded[0] * DAY, dose_unit=coded[1], per_day=1.0)
         over = DAY  # a rate without an end counts as that of a day
-    into = Gathered([], timeline, {})
+    into = Gathered([], Timeline(patient=Patient(), index=index), {})
     READ["drug"](entry, into)
     if over is None and rate is not None:
         over = _by_rate(entry, into.exposures, rate, volume)
     return Order(
-        where=entry.where, exposures=tuple(into.exposures), over_h=over, volume_l=volume,
+        where=entry.where, id=id, exposures=tuple(into.exposures), over_h=over, volume_l=volume,
         push=over is None and bool(_PUSH.search(text)), issues=tuple(into.issues),
     )  # fmt: skip
 

@@ -113,6 +113,20 @@ class Component(msgspec.Struct, frozen=True, rename="camel"):
     reference_range: list[Bounds] = []
 
 
+class BundleEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """FHIR Bundle.entry, its resource not decoded."""
+
+    resource: msgspec.Raw = msgspec.Raw(b"")
+    full_url: Text = None
+
+
+class Bundle(msgspec.Struct, frozen=True, rename="camel"):
+    """FHIR Bundle."""
+
+    resource_type: Text = None
+    entry: list[BundleEntry] = []
+
+
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
     """The fields that we use, of whichever resource type."""
 

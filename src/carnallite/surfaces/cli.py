@@ -18,7 +18,6 @@ from carnallite.errors import (
     ScenarioError,
     SettingError,
     UnknownIdError,
-    did_you_mean,
 )
 
 if TYPE_CHECKING:
@@ -292,7 +291,7 @@ def _assess(options: argparse.Namespace) -> int:
         from carnallite.surfaces import pdf  # noqa: PLC0415
 
         pdf.available()  # before anything is computed
-    local = local_map(options.map) if options.map else None
+    local = _local(options.map)
 
     def known_at(moment: datetime | None) -> Reading:
         return read_record(options.record, format=options.format, patient=options.patient, now=moment, local=local)
@@ -332,7 +331,7 @@ def _assess(options: argparse.Namespace) -> int:
 def _screen(options: argparse.Namespace) -> int:
     from carnallite.surfaces.screening.command import command  # noqa: PLC0415  (start-up stays fast)
 
-    return command(options, local_map(options.map) if options.map else {})
+    return command(options, _local(options.map))
 
 
 def _forecast(options: argparse.Namespace) -> int:
@@ -395,26 +394,11 @@ def _simulate(options: argparse.Namespace) -> int:
     return command(options)
 
 
-def local_map(path: Path) -> dict[str, str]:
-    """Return the site's own codes or labels -> analyte ids, from a CSV of two columns."""
-    import csv  # noqa: PLC0415
+def _local(path: Path | None) -> dict[str, str]:
+    """Return the site's own codes, of --map where it is given."""
+    from carnallite.surfaces.local import local_map  # noqa: PLC0415  (start-up stays fast)
 
-    from carnallite.quantity import analytes  # noqa: PLC0415
-
-    if not path.is_file():
-        raise RecordRefused("--map", "there is no such file.", "Check the path.")
-    table: dict[str, str] = {}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for number, row in enumerate(csv.reader(lines), 1):
-            if not row or row[0].startswith("#") or row[:2] == ["code", "analyte"]:
-                continue
-            if len(row) < 2 or row[1].strip() not in analytes():
-                near = did_you_mean(row[1].strip(), analytes()) if len(row) > 1 else ""
-                raise RecordRefused(
-                    f"--map line {number}", "it does not name an analyte.", near or "Write code,analyte."
-                )
-            table[row[0].strip()] = row[1].strip()
-    return table
+    return local_map(path) if path is not None else {}
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def note(advice: Advice, units: words.Units) -> str:
     """
     told = ""
     for sentence in _sentences(advice, units):
-        clean = words.printable(sentence).replace(words.JOIN, " ")
+        clean = words.plain(sentence)
         if len(told) + len(clean) + 1 + len(_LAST) <= MOST:
             told += f"{clean} "
     return told + _LAST

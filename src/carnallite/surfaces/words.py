@@ -120,6 +120,15 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char.isprintable() or char == JOIN)
 
 
+def plain(text: str) -> str:
+    """Return a printable text with usual spaces alone: for a chart, a card, or another program.
+
+    >>> plain("8\\xa0mmol\\x07")
+    '8 mmol'
+    """
+    return printable(text).replace(JOIN, " ")
+
+
 def utc(time: datetime) -> datetime:
     """Return a moment in UTC; one without a zone is taken as UTC, as the readers do."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -137,6 +137,14 @@ def test_orders_add_up_and_so_does_what_is_given_now() -> None:
     assert more["potassium_day_label"].together
 
 
+def test_an_order_too_much_by_itself_is_told_as_it_is_written() -> None:
+    fast = draft("potassium chloride", "20 mmol IV over 1 h every 4 h in 500 mL")
+    running = drug("potassium chloride", dosage=[{"text": "20 mmol IV every 4 h"}])
+    alone, beside = (found(*WELL, potassium(3.0), *record, sign=fast) for record in ((), (running,)))
+    assert alone["potassium_rate_label"].ordered == beside["potassium_rate_label"].ordered == "20 mmol/h"
+    assert not beside["potassium_rate_label"].together
+
+
 def test_a_dose_that_cannot_be_read_is_told() -> None:
     assert (
         found(*WELL, magnesium(0.5), sign=draft("magnesium oxide 400 mg"))["magnesium_oxide_not_read"].kind

@@ -170,7 +170,7 @@ def _treatment(facts: Facts, exposure: Exposure, notes: list[str]) -> Treatment 
     if what is None:
         notes.append(f"{name} was given and is not simulated: its salt or route is not known.")
         return None
-    amount = f"{exposure.elemental_mmol:.6g} mmol" if exposure.elemental_mmol else amount_of(exposure, what)
+    amount = amount_of(exposure, what)
     if not amount:
         notes.append(f"{name} was given and is not simulated: its dose is not clear.")
         return None
@@ -310,6 +310,8 @@ def _soluble() -> dict[str, bool | None]:
 
 def amount_of(exposure: Exposure, what: str) -> str:
     """Return an amount as a scenario has it; empty where the record leaves a doubt."""
+    if exposure.elemental_mmol:
+        return f"{exposure.elemental_mmol:.6g} mmol"
     if exposure.dose is None or "magnesium" in what:  # a mass of magnesium may be the salt or the element
         return ""
     text = f"{exposure.dose:.6g} {exposure.dose_unit.replace('meq', 'mEq')}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,7 @@ from carnallite.record.warehouse.delivery import SHARED, Delivery, Sorter, Taken
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from io import BufferedReader
     from pathlib import Path
 
 _COLUMNS = {"line": "binary", "number": "int64", "kind": "string", "id": "string", "updated": "string"}
@@ -46,18 +48,7 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
     patient: Link | None = None
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    resource: msgspec.Raw = msgspec.Raw(b"")
-    fullUrl: Text = None  # noqa: N815
-
-
-class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
-    resource_type: Text = None
-    entry: list[_Entry] = []
-
-
 _decode = msgspec.json.Decoder(_Head)
-_decode_bundle = msgspec.json.Decoder(_Bundle)
 
 
 def deliveries(source: Path) -> list[Delivery]:
@@ -88,56 +79,57 @@ def take(delivery: Delivery, folder: Path, taken: Taken, since: datetime | None)
             _sort(line, number, sorter, taken, since, of=delivery.name if is_bundle else "")
 
 
-def _lines(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file with their numbers."""
-    do = "Export it again."
-    try:
-        with open(delivery.place, "rb") as file:  # noqa: PTH123
-            is_packed = file.read(2) == b"\x1f\x8b"
-        opened = gzip.open if is_packed else open
-        with opened(delivery.place, "rb") as lines:
-            number = 0
-            while line := lines.readline(_LONGEST):
-                number += 1
-                if line.strip():
-                    yield number, line.strip().removeprefix(b"\xef\xbb\xbf")
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RecordRefused(delivery.name, "the gzip data are broken or cut.", do) from None
-
-
-def _entries(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
-    """Yield the resources of a Bundle with their numbers; they name each other as in an export, by type and id."""
-    do = "Export it again."
+@contextmanager
+def _opened(delivery: Delivery) -> Iterator[gzip.GzipFile | BufferedReader]:
+    """Open a file, unpacked where it is gzip."""
     try:
         with open(delivery.place, "rb") as file:  # noqa: PTH123
             is_packed = file.read(2) == b"\x1f\x8b"
         opened = gzip.open if is_packed else open
         with opened(delivery.place, "rb") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise RecordRefused(delivery.name, "it is too large for a Bundle of one patient.", "Export it as NDJSON.")
-        bundle = _decode_bundle.decode(text.removeprefix(b"\xef\xbb\xbf"))
-        for url, name in _names(bundle):
-            text = text.replace(json.dumps(url).encode(), json.dumps(name).encode())
-        bundle = _decode_bundle.decode(text.removeprefix(b"\xef\xbb\xbf"))
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RecordRefused(delivery.name, "the gzip data are broken or cut.", do) from None
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        raise RecordRefused(delivery.name, "it is no Bundle.", do) from None
-    if bundle.resource_type != "Bundle":
-        raise RecordRefused(delivery.name, "it is no Bundle.", do)
-    for number, entry in enumerate(bundle.entry, 1):
-        if bytes(entry.resource):
-            yield number, bytes(entry.resource)
+        raise RecordRefused(delivery.name, "the gzip data are broken or cut.", "Export it again.") from None
 
 
-def _names(bundle: _Bundle) -> Iterator[tuple[str, str]]:
-    for entry in bundle.entry:
-        if not entry.fullUrl or not bytes(entry.resource):
-            continue
-        head = _decode.decode(entry.resource)
-        if head.resource_type in _NAMED and head.id:
-            yield entry.fullUrl, f"{head.resource_type}/{head.id}"
+def _lines(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file with their numbers."""
+    with _opened(delivery) as lines:
+        number = 0
+        while line := lines.readline(_LONGEST):
+            number += 1
+            if line.strip():
+                yield number, line.strip().removeprefix(b"\xef\xbb\xbf")
+
+
+def _entries(delivery: Delivery) -> Iterator[tuple[int, bytes]]:
+    """Yield the resources of a Bundle with their numbers; they name each other as in an export, by type and id."""
+    with _opened(delivery) as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise RecordRefused(delivery.name, "it is too large for a Bundle of one patient.", "Export it as NDJSON.")
+    try:
+        resources = fhir.resources_of(text)
+        names = list(_names(resources))
+    except RecordRefused as error:
+        raise RecordRefused(delivery.name, error.what, error.do) from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise RecordRefused(delivery.name, "one of its resources cannot be read.", "Export it again.") from None
+    for number, (resource, _) in enumerate(resources, 1):
+        line = resource
+        for url, name in names:
+            line = line.replace(url, name)
+        if line:
+            yield number, line
+
+
+def _names(resources: list[tuple[bytes, str]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield how a Bundle names those whom others point at, and how an export does, both as JSON."""
+    for resource, url in resources:
+        if url and resource:
+            head = _decode.decode(resource)
+            if head.resource_type in _NAMED and head.id:
+                yield json.dumps(url).encode(), json.dumps(f"{head.resource_type}/{head.id}").encode()
 
 
 def _sort(line: bytes, number: int, sorter: Sorter, taken: Taken, since: datetime | None, *, of: str) -> None:

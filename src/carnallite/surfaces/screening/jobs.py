@@ -7,7 +7,6 @@ Nothing is raised across processes: a job that fails says why.
 from __future__ import annotations
 
 import io
-import os
 import shutil
 from collections import Counter
 from datetime import datetime
@@ -74,7 +73,7 @@ class Take(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     def work(self) -> int:
         """Do it, and return how many people it was about: not known yet."""
-        waiting = self.into.with_name(f".{self.into.name}.{os.getpid()}.tmp")
+        waiting = kept.waiting_for(self.into)
         take(self.form, self.delivery, waiting, count=self.count, since=self.since)
         if self.into.exists():
             shutil.rmtree(self.into)

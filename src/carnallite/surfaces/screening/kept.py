@@ -53,7 +53,7 @@ def write(file: Path, content: bytes) -> None:
     OSError
         The disk is full, or may not be written; what was there before is untouched.
     """
-    part = file.with_name(f".{file.name}.{os.getpid()}{_WAITING}")
+    part = waiting_for(file)
     try:
         with part.open("wb") as waiting:
             waiting.write(content)
@@ -64,6 +64,11 @@ def write(file: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     settle(file.parent)
+
+
+def waiting_for(file: Path) -> Path:
+    """Return where a file or folder is written before it appears under its name; `sweep` knows it."""
+    return file.with_name(f".{file.name}.{os.getpid()}{_WAITING}")
 
 
 def settle(folder: Path) -> None:

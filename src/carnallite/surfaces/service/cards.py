@@ -99,9 +99,9 @@ def found(advice: Advice, timeline: Timeline, patient: str, *, units: words.Unit
         index=advice.index,
         states={ion: getattr(advice.states, ion) for ion in ("magnesium", "potassium", "calcium")},
         facts=tuple(_facts(advice, timeline, units)),
-        lines=tuple(_plain(line) for line in _lines(advice)),
+        lines=tuple(words.plain(line) for line in _lines(advice)),
         missing=tuple(advice.missing),
-        taken=_plain(words.sample_times(advice)),
+        taken=words.plain(words.sample_times(advice)),
         valid_until=_until(advice, valid_h),
         mark=f"{hash_of(advice)}",
         suggestions=tuple(_suggestions(advice, patient)),
@@ -115,9 +115,9 @@ def ordered(assessment: Assessment, findings: Iterable[OrderFinding], *, valid_h
         index=assessment.index,
         states={ion: getattr(assessment.states, ion) for ion in ("magnesium", "potassium", "calcium")},
         facts=tuple(facts),
-        lines=(f"**Levels:** {_escaped(_plain(words.headline(assessment, 'si')))}",),
+        lines=(f"**Levels:** {_escaped(words.plain(words.headline(assessment, 'si')))}",),
         missing=tuple(assessment.missing),
-        taken=_plain(words.sample_times(assessment)),
+        taken=words.plain(words.sample_times(assessment)),
         valid_until=_until(assessment, valid_h),
         mark=hash_of(assessment),
     )
@@ -127,11 +127,11 @@ _NOT_CHECKED = frozenset({"not_read", "outside"})
 
 
 def _objection(one: OrderFinding) -> Fact:
-    summary, do = _plain(one.summary), _plain(one.do) or "Review this order before it is signed."
+    summary, do = words.plain(one.summary), words.plain(one.do) or "Review this order before it is signed."
     return Fact(
         id=one.id, name=summary.rstrip("."), indicator=one.severity, do=do,
-        summary=_fitting(summary, f"{_plain(one.drug)}: {_plain(one.limit)}", "Review this order before it is signed"),
-        why="; ".join([f"{one.order}: {summary.rstrip('.')}", *(_plain(why).rstrip(".") for why in one.why[:4])]),
+        summary=_fitting(summary, words.plain(f"{one.drug}: {one.limit}"), "Review this order before it is signed"),
+        why="; ".join([f"{one.order}: {summary.rstrip('.')}", *(words.plain(why).rstrip(".") for why in one.why[:4])]),
         marks=() if one.severity == "critical" else ((f"order {one.id}", 0),),
     )  # fmt: skip
 
@@ -164,7 +164,7 @@ def _facts(advice: Advice, timeline: Timeline, units: words.Units) -> list[Fact]
 def _disorder(advice: Advice, timeline: Timeline, units: words.Units) -> Iterator[Fact]:
     out = [ion for ion in words.ions(advice) if ion.state in _OUT]
     if out:
-        head, told = _plain(words.headline(advice, units)), ", ".join(f"{ion.name} {ion.state}" for ion in out)
+        head, told = words.plain(words.headline(advice, units)), ", ".join(f"{ion.name} {ion.state}" for ion in out)
         is_ours = any(ion.name in {"magnesium", "potassium"} for ion in out)
         yield Fact(
             id="_".join(f"{ion.name}_{ion.state}" for ion in out), name=told,
@@ -175,11 +175,11 @@ def _disorder(advice: Advice, timeline: Timeline, units: words.Units) -> Iterato
 
 
 def _alert(alert: Alert, indicator: Indicator) -> Fact:
-    summary, do = _plain(alert.summary), _plain(alert.do)
+    summary, do = words.plain(alert.summary), words.plain(alert.do)
     first = re.split(r"(?<=[.;]) ", do)[0].rstrip(".;")
     return Fact(
         id=alert.id, name=summary, indicator=indicator, summary=_fitting(f"{first}: {summary}", summary),
-        why="; ".join(_plain(one) for one in alert.why[:4]), marks=((alert.id, 0),), do=do,
+        why="; ".join(words.plain(one) for one in alert.why[:4]), marks=((alert.id, 0),), do=do,
     )  # fmt: skip
 
 
@@ -282,7 +282,3 @@ def detail(facts: tuple[Fact, ...], found: Found, rest: Iterable[Fact], *, marke
 def _escaped(text: str) -> str:
     """Return a text in which nothing is Markdown or HTML."""
     return _MARKS.sub(r"\\\1", text)
-
-
-def _plain(text: str) -> str:
-    return words.printable(text).replace(words.JOIN, " ")

@@ -34,7 +34,7 @@ def doses(plan: Plan, patient: str, when: datetime) -> list[Draft]:
     """Return what each dose of a plan is called and a MedicationRequest that proposes it, in the order of the plan."""
     found = [(step.dosing, medication_request(step, f"Patient/{patient}", when=when)) for step in plan.steps]
     return [
-        (f"Draft: {words.printable(dose_text(dose, brief=True)).replace(words.JOIN, ' ')}", draft)
+        (f"Draft: {words.plain(dose_text(dose, brief=True))}", draft)
         for dose, draft in found
         if dose is not None and draft is not None
     ]

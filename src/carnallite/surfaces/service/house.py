@@ -185,6 +185,6 @@ class House:
 def _local(settings: Settings) -> dict[str, str]:
     from pathlib import Path  # noqa: PLC0415
 
-    from carnallite.surfaces.cli import local_map  # noqa: PLC0415
+    from carnallite.surfaces.local import local_map  # noqa: PLC0415
 
     return local_map(Path(settings.local_codes)) if settings.local_codes else {}

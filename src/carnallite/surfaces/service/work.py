@@ -12,7 +12,7 @@ from carnallite import __version__
 from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
 from carnallite.plan import advise, review
-from carnallite.record import Issue, fhir_reading, read_orders
+from carnallite.record import Issue, fhir_reading, read_orders, resources_of
 from carnallite.surfaces.resources import bundle
 from carnallite.surfaces.service import cards
 
@@ -89,13 +89,12 @@ def ordered(task: Task) -> cards.Found | NotRead:
     """Return what cards say of draft orders for one patient."""
     try:
         reading = _reading(task)
-        timeline = reading.timeline
-        orders = read_orders(task.drafts, index=timeline.index, patient=timeline.patient)
+        orders = read_orders(task.drafts, index=reading.timeline.index)
         found = review(reading, orders, limits=_limits(task))
         known = assess(reading, version=__version__, depth="findings")
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
-    chosen = _chosen(task)
+    chosen = {one.where for one in orders if not task.chosen or f"MedicationRequest/{one.id}" in task.chosen}
     return cards.ordered(known, [one for one in found if one.order in chosen], valid_h=task.valid_h)
 
 
@@ -120,45 +119,22 @@ def _subject(task: Task) -> str:
     """Return the reference to the patient of a record: as it was asked, or as the record names them."""
     if task.patient:
         return f"Patient/{task.patient}"
-    for entry in _bundle.decode(task.bundle).entry:
-        raw = bytes(entry.resource)
+    for raw, url in resources_of(task.bundle):
         if b'"Patient"' in raw and (head := _head.decode(raw)).resource_type == "Patient":
-            return f"Patient/{head.id}" if head.id else entry.full_url or _NOBODY
+            return f"Patient/{head.id}" if head.id else url or _NOBODY
     return _NOBODY
 
 
 _NOBODY = "urn:carnallite:patient"  # of a record that does not name its patient
 
 
-class _Entry(msgspec.Struct, frozen=True, rename="camel"):
-    resource: msgspec.Raw = msgspec.Raw(b"")
-    full_url: str = ""
-
-
-class _Bundle(msgspec.Struct, frozen=True):
-    entry: tuple[_Entry, ...] = ()
-
-
-_bundle = msgspec.json.Decoder(_Bundle)
 DEMONSTRATION = Issue("demonstration", "service", "This is a demonstration, not for care.", "Set `intended_use`.")
 TEST = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST", "display": "test health data"}
-
-
-def _chosen(task: Task) -> set[str]:
-    """Return the places of the orders that are asked about, as the review counts them."""
-    heads = [_head.decode(one) for one in task.drafts]
-    ids = [f"MedicationRequest/{one.id}" for one in heads if one.resource_type == "MedicationRequest" and one.is_order]
-    return {f"MedicationRequest {number}" for number, id in enumerate(ids, 1) if not task.chosen or id in task.chosen}
 
 
 class _Head(msgspec.Struct, frozen=True, rename="camel"):
     resource_type: str = ""
     id: str = ""
-    do_not_perform: bool = False
-
-    @property
-    def is_order(self) -> bool:
-        return not self.do_not_perform
 
 
 _head = msgspec.json.Decoder(_Head)
