@@ -28,7 +28,7 @@ from carnallite.assessment.cloud import Library, build, find
 from carnallite.assessment.cloud.asked import why_not
 from carnallite.assessment.cloud.fit import fitted
 from carnallite.assessment.cloud.judge import judge
-from carnallite.assessment.cloud.sift import sift, sift_all
+from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.panel import panel
 from carnallite.physiology import engine
@@ -92,7 +92,7 @@ def together(library: Library) -> float:
     """Return how many drawn patients are weighed by a library in a second [1/s]."""
     everybody = panel(reading.timeline for reading in readings(PATIENTS, SEED))
     rows = [row for row in range(PATIENTS) if not why_not(everybody.columns, row)]
-    return len(rows) / taken(lambda: sift_all(everybody.columns, everybody.posterior, rows, library))
+    return len(rows) / taken(lambda: sift(everybody.columns, everybody.posterior, rows, library))
 
 
 def main() -> int:
@@ -120,9 +120,9 @@ def main() -> int:
             continue
         cloud = judge(columns, posterior, 0)[1]
         fit = fitted(cloud, columns.people[0])
-        looked_at = sift(columns, posterior, 0, library).looked_at
+        looked_at = int(sift(columns, posterior, [0], library).looked_at[0])
         bytes_read.append(looked_at * len(cloud.results) * 4)
-        times["sift"].append(taken(lambda: sift(columns, posterior, 0, library)))  # noqa: B023
+        times["sift"].append(taken(lambda: sift(columns, posterior, [0], library)))  # noqa: B023
         times["judge"].append(taken(lambda: judge(columns, posterior, 0)))  # noqa: B023
         taken_steps["judge"].append(steps_of(lambda: judge(columns, posterior, 0)))  # noqa: B023
         if fit is not None and fit.holds():

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from carnallite.physiology.generate.build import find_compiler, variants
+from carnallite.physiology.generate.compiler import find_compiler, variants
 
 CHAINS = 12  # independent ones, enough to keep all units busy
 SOURCE = """

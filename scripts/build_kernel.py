@@ -1,4 +1,4 @@
-"""While the package is built: generate the kernel of the body and compile it, if there is a compiler."""
+"""While the package is built: generate the kernel of the body and compile it and other C, if there is a compiler."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
             from carnallite.physiology import engine  # noqa: PLC0415  (the source is on the path only now)
 
             engine.make()
+            for source in engine.sources():
+                engine.library(source)
         except Exception as error:  # any failure to compile leaves the slow way
             sys.stderr.write(NOTICE.format(why=error))
             return

@@ -16,7 +16,7 @@ from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.infer import network, to_disorders, unexplained
+from carnallite.assessment.infer import among, network, some, to_disorders, unexplained
 from carnallite.assessment.investigate import next_tests
 from carnallite.assessment.panel import DISORDERS, MEASURES, Panel, Survey, panel, survey
 from carnallite.assessment.results import results
@@ -41,7 +41,7 @@ from carnallite.quantity import analyte
 from carnallite.record import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from carnallite.assessment.cloud.fit import Fit
     from carnallite.assessment.cloud.judge import Cloud
@@ -87,11 +87,8 @@ def assess_all(readings: Sequence[Reading], *, version: str = "", depth: Depth =
     DataFileError
         An expression of a data file is wrong.
     """
-    everybody = panel(reading.timeline for reading in readings)
-    library = at_hand() if depth == "library" and engine.kernel() is not None else None
-    return [
-        _examined(reading, everybody, row, version, depth, library).assessment for row, reading in enumerate(readings)
-    ]
+    found = _examined(readings, version, depth, silent)
+    return [one.assessment for one in found]
 
 
 class Examined(NamedTuple):
@@ -121,32 +118,84 @@ def examine(
     DataFileError
         An expression of a data file is wrong.
     """
-    library = at_hand() if depth == "library" and engine.kernel() is not None else None
-    return _examined(reading, panel([reading.timeline]), 0, version, depth, library, said=said)
+    return _examined([reading], version, depth, said)[0]
 
 
-def _examined(  # noqa: PLR0913  (each is something else)
-    reading: Reading,
-    everybody: Panel,
-    row: int,
-    version: str,
-    depth: Depth,
-    library: Library | None,
-    *,
-    said: Callable[[str], None] = silent,
-) -> Examined:
-    timeline = reading.timeline
-    columns = everybody.columns
+class _Case(NamedTuple):
+    """One patient of a panel, and why no virtual patients are asked; empty if they are."""
+
+    row: int
+    states: dict[str, State]
+    alerts: dict[str, tuple[Alert, ...]]
+    is_disordered: bool
+    withheld: bool
+    why_not: str
+
+
+class _Sifted(NamedTuple):
+    """What a library says of the causes of those who are weighed by it, and why not of whom it failed."""
+
+    library: Library
+    listed: Posterior
+    failed: dict[int, str]
+
+
+def _examined(readings: Sequence[Reading], version: str, depth: Depth, said: Callable[[str], None]) -> list[Examined]:
+    everybody = panel(reading.timeline for reading in readings)
+    cases = [_case(everybody, row, depth) for row in range(len(readings))]
+    sifted = _sifted(everybody, cases, said) if depth == "library" and engine.kernel() is not None else None
+    return [
+        _answer(reading, everybody, case, version=version, depth=depth, sifted=sifted, said=said)
+        for reading, case in zip(readings, cases, strict=True)
+    ]
+
+
+def _case(everybody: Panel, row: int, depth: Depth) -> _Case:
+    columns, alerts = everybody.columns, _alerts(everybody, row)
     states: dict[str, State] = {ion: str(found[row]) for ion, found in everybody.states.items()}  # type: ignore[misc]
-    alerts = _alerts(everybody, row)
     is_disordered = any(state in {"low", "high"} for state in states.values())
     withheld = _is_withheld(alerts, columns, row)
-    why_not = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
-    posterior, cloud = everybody.listed, None
-    if not why_not:
+    reason = _why_not(columns, row, depth, is_disordered=is_disordered, withheld=withheld)
+    return _Case(row, states, alerts, is_disordered, withheld, reason)
+
+
+def _sifted(everybody: Panel, cases: Iterable[_Case], said: Callable[[str], None]) -> _Sifted:
+    """Return what a library says of everybody of whom it is asked: all at once, or each alone where that fails."""
+    library, columns = at_hand(), everybody.columns
+    rows, failed, listed = [case.row for case in cases if not case.why_not], {}, everybody.listed
+    said("weighing virtual patients")
+    try:
+        acting = sift(columns, everybody.posterior, rows, library).posterior
+    except FAILED:
+        acting = everybody.posterior
+        for row in rows:
+            try:
+                acting = sift(columns, acting, [row], library).posterior
+            except FAILED as error:
+                failed[row] = _failed(error)
+    weighed = [row for row in rows if row not in failed]
+    return _Sifted(library, among(listed, weighed, some(to_disorders(columns, acting, weighed), weighed)), failed)
+
+
+def _answer(  # noqa: PLR0913  (each is something else)
+    reading: Reading,
+    everybody: Panel,
+    case: _Case,
+    *,
+    version: str,
+    depth: Depth,
+    sifted: _Sifted | None,
+    said: Callable[[str], None],
+) -> Examined:
+    timeline, columns = reading.timeline, everybody.columns
+    row, states, alerts, is_disordered, withheld, why_not = case
+    posterior, cloud, library = everybody.listed, None, None
+    if sifted is not None:
+        library, posterior, why_not = sifted.library, sifted.listed, why_not or sifted.failed.get(row, "")
+    elif not why_not:
         said("weighing virtual patients")
         try:
-            acting, cloud = _weighed(everybody, row, library)
+            acting, cloud = judge(columns, everybody.posterior, row)
         except FAILED as error:
             why_not = _failed(error)
         else:
@@ -206,13 +255,6 @@ def _examined(  # noqa: PLR0913  (each is something else)
         ),
     )  # fmt: skip
     return Examined(answer, columns, members)
-
-
-def _weighed(everybody: Panel, row: int, library: Library | None) -> tuple[Posterior, Cloud | None]:
-    """Return what virtual patients say of the causes of one patient, and those that were drawn."""
-    if library is not None:
-        return sift(everybody.columns, everybody.posterior, row, library).posterior, None
-    return judge(everybody.columns, everybody.posterior, row)
 
 
 def _failed(error: Exception) -> str:

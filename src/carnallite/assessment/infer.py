@@ -9,9 +9,10 @@ of these sets is weighed in `carnallite.assessment.cloud`.
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import cache, lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,7 +35,9 @@ _CANDIDATES = 10
 _SURE = 1e-9
 _FITTINGS = 8  # rounds at most in which each cause gets its own prior back
 _FITTED = 2e-4  # [1] error of a prior at which no further round is needed
-_CERTAIN = -1e-12  # [log] a finding that nothing brings is kept just possible
+_POSSIBLE = 1e-12  # [1] a finding that nothing brings is kept just possible
+_FACTORS = 16  # chances, none below `_POSSIBLE`, whose product is still a number
+_TOGETHER = 16  # patients whose sets are weighed at once: they fit into the cache of a core
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -126,14 +129,9 @@ def infer(columns: Columns) -> Posterior:
     prior, matched = _priors(columns)
     state = np.stack([finding(id, columns) for id in net.findings], axis=1)
     sets = _sets(min(_CANDIDATES, len(net.causes)))
-    together = _together(columns)
-    # One patient after the other: nobody's last digits may depend on who else is computed.
-    every = np.ones(len(net.findings), bool)
-    parts = [
-        _posterior(prior[row], state[row], sets, together[:, row], _promise(prior[row], state[row], every))
-        for row in range(columns.size)
-    ]
-    marginal, candidates, odds, joint = (np.stack(column) for column in zip(*parts, strict=True))
+    candidates = _promising(_promise(prior, state))
+    odds = _odds(prior, candidates, _together(columns).T)
+    joint, marginal = _weighed(prior, state, candidates, odds + _told(candidates, state, np.ones_like(state, bool)))
     return Posterior(prior, marginal, matched, candidates, sets, odds, joint, state)
 
 
@@ -198,9 +196,8 @@ def unexplained(posterior: Posterior, row: int, finding: str) -> Reals:
     """Return for each set of causes the chance that neither it nor the background brings a finding: "set"."""
     net = network()
     column = net.findings.index(finding)
-    spared = _spared()[posterior.candidates[row], column]
-    chance: Reals = (1 - net.background[column]) * np.exp(posterior.sets.astype(float) @ spared)
-    return chance
+    missed = 1 - net.strength[posterior.candidates[row], column]
+    return _products(missed, np.array(1 - net.background[column]))
 
 
 @cache
@@ -214,61 +211,167 @@ def _sets(size: int) -> NDArray[np.bool_]:
 
 
 @cache
-def _spared() -> Reals:
-    """Return the log chance that a cause, acting, does not produce a finding: "cause finding"."""
-    return np.log1p(-network().strength)
+def _numbered(size: int) -> NDArray[np.int64]:
+    """Return for each of all sets its number, which has a bit for each candidate."""
+    found: NDArray[np.int64] = _sets(size) @ (1 << np.arange(size))
+    return found
 
 
-def told(posterior: Posterior, row: int, which: NDArray[np.bool_]) -> Reals:
-    """Return how probable some findings are under each set of causes: "set" [log]."""
-    state, candidates = posterior.state[row], posterior.candidates[row]
-    return _told(posterior.sets.astype(float), _spared()[candidates], state, which)
+@cache
+def _rows(size: int) -> NDArray[np.int64]:
+    """Return which of all sets has each number."""
+    return np.argsort(_numbered(size))
+
+
+def _products(each: Reals, start: Reals) -> Reals:
+    """Return for each set the product of what stands for its candidates ("... candidate"), and a start: "... set"."""
+    return _over_sets(np.multiply, each, start)
+
+
+def _over_sets(join: np.ufunc, each: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
+    return _by_number(join, each, start).take(_numbered(each.shape[-1]), axis=-1)
+
+
+def _by_number(join: np.ufunc, each: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
+    """Return the same by the number of each set: those with a candidate follow those without it, joined with it."""
+    size = each.shape[-1]
+    found = np.empty((*each.shape[:-1], 1 << size), each.dtype)
+    found[..., 0] = start
+    for place in range(size):
+        half = 1 << place
+        join(found[..., :half], each[..., place, None], out=found[..., half : 2 * half])
+    return found
+
+
+@lru_cache(maxsize=4096)
+def united(each: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return for each of all sets the bits that stand for any of its candidates: "set"; `each` holds those of each."""
+    found = _over_sets(np.bitwise_or, np.array(each), np.array(0))
+    found.flags.writeable = False
+    return found
+
+
+def _shares(joint: Reals) -> Reals:
+    """Return how much falls to the sets that hold each candidate: "patient number" -> "patient candidate"."""
+    found: Reals = np.empty((len(joint), joint.shape[1].bit_length() - 1))
+    for place in reversed(range(found.shape[1])):
+        has_not, has = joint[:, : 1 << place], joint[:, 1 << place :]
+        found[:, place] = has.sum(axis=1)
+        joint = has_not + has
+    return found
 
 
 def told_of(acting: NDArray[np.bool_], state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
     """Return how probable some findings are in people with known causes ("person cause"): "person" [log]."""
-    return _told(acting.astype(float), _spared(), state, which)
-
-
-def _told(has: Reals, spared: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
-    quiet = np.log1p(-network().background)
     present, absent = (state == PRESENT) & which, (state == ABSENT) & which
-    missed = np.minimum(has @ spared[:, present] + quiet[present], _CERTAIN)
-    chance: Reals = np.log(-np.expm1(missed)).sum(axis=1) + (has @ spared[:, absent] + quiet[absent]).sum(axis=1)
+    brought = brought_of(acting)
+    chance: Reals = np.log(brought[:, present]).sum(axis=1) + np.log1p(-brought[:, absent]).sum(axis=1)
     return chance
 
 
-def reconsidered(columns: Columns, posterior: Posterior, row: int, doubted: NDArray[np.bool_]) -> Posterior:
-    """Return the posterior of one patient alone, among causes that are promising with or without some findings.
+def brought_of(acting: NDArray[np.bool_]) -> Reals:
+    """Return how probable each finding is in people with known causes ("person cause"): "person finding" [1]."""
+    missed = acting.astype(float) @ np.log1p(-network().strength) + np.log1p(-network().background)
+    brought: Reals = np.clip(-np.expm1(missed), _POSSIBLE, 1 - _POSSIBLE)
+    return brought
+
+
+def _told(candidates: NDArray[np.int64], state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
+    """Return how probable some findings ("patient finding") are under each set of causes: "patient set" [log]."""
+    size = candidates.shape[1]
+    found: Reals = np.empty((len(state), 1 << size))
+    for part in _parts(len(state)):
+        present, absent = (state[part] == PRESENT) & which[part], (state[part] == ABSENT) & which[part]
+        found[part] = _absent(candidates[part], absent) + _present(candidates[part], present)
+    return found.take(_numbered(size), axis=1)
+
+
+def _absent(candidates: NDArray[np.int64], absent: NDArray[np.bool_]) -> Reals:
+    spared, quiet = np.log1p(-network().strength), np.log1p(-network().background)
+    each = np.where(absent[:, None], spared[candidates], 0.0).sum(axis=2)
+    return _by_number(np.add, each, np.where(absent, quiet, 0.0).sum(axis=1))
+
+
+def _present(candidates: NDArray[np.int64], present: NDArray[np.bool_]) -> Reals:
+    net, found = network(), np.zeros((len(candidates), 1 << candidates.shape[1]))
+    there, is_there = _listed(present)
+    missed = np.where(is_there[:, :, None], 1 - net.strength.T[there[:, :, None], candidates[:, None]], 0.0)
+    start = np.where(is_there, 1 - net.background[there], 0.0)
+    for first in range(0, there.shape[1], _FACTORS):
+        some = slice(first, first + _FACTORS)
+        brought = 1 - _by_number(np.multiply, missed[:, some], start[:, some])
+        np.maximum(brought, _POSSIBLE, out=brought)
+        found += np.log(np.multiply.reduce(brought, axis=1))
+    return found
+
+
+def _listed(has: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the findings that each patient has ("patient place"), and which places are taken."""
+    count = has.sum(axis=1)
+    taken = np.arange(count.max(initial=0)) < count[:, None]
+    found = np.zeros(taken.shape, np.int64)
+    found[taken] = np.nonzero(has)[1]
+    return found, taken
+
+
+def _parts(size: int) -> Iterable[slice]:
+    """Yield slices of patients who are computed together; nobody's last digits depend on who they are."""
+    return (slice(first, first + _TOGETHER) for first in range(0, size, _TOGETHER))
+
+
+class Reconsidered(NamedTuple):
+    """The posterior of some patients, and what their findings say under each set of causes: "patient set" [log].
+
+    Attributes
+    ----------
+    posterior : Posterior
+    sure, doubted : array [patient, set]
+        How probable the findings are that are not doubted, and those that are.
+    """
+
+    posterior: Posterior
+    sure: Reals
+    doubted: Reals
+
+
+def reconsidered(
+    columns: Columns, posterior: Posterior, rows: Sequence[int], doubted: NDArray[np.bool_]
+) -> Reconsidered:
+    """Return the posterior of some patients, among causes that are promising with or without some findings.
 
     Where the body speaks of results, what findings say of them must not have dropped a cause before.
 
     Parameters
     ----------
-    doubted : array [finding]
-        Findings that may be wrong.
+    doubted : array [patient, finding]
+        Findings that may be wrong, of these patients.
     """
-    prior, state = posterior.prior[row], posterior.state[row]
-    promise = np.logaddexp(_promise(prior, state, np.ones(len(state), bool)), _promise(prior, state, ~doubted))
-    found = _posterior(prior, state, posterior.sets, _together(columns)[:, row], promise)
-    marginal, candidates, odds, joint = (one[None] for one in found)
-    mine = alone(posterior, row)
-    return msgspec.structs.replace(mine, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+    mine = some(posterior, rows)
+    prior, state = mine.prior, mine.state
+    candidates = _promising(np.logaddexp(_promise(prior, state), _promise(prior, state, ~doubted)))
+    odds = _odds(prior, candidates, _together(columns)[:, rows].T)
+    told = [_told(candidates, state, which) for which in (~doubted, doubted)]
+    joint, marginal = _weighed(prior, state, candidates, odds + told[0] + told[1])
+    mine = msgspec.structs.replace(mine, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
+    return Reconsidered(mine, *told)
+
+
+def some(posterior: Posterior, rows: Sequence[int] | slice) -> Posterior:
+    """Return the posterior of some patients."""
+    of_all = [name for name in posterior.__struct_fields__ if name != "sets"]
+    return msgspec.structs.replace(posterior, **{name: getattr(posterior, name)[rows] for name in of_all})
 
 
 def alone(posterior: Posterior, row: int) -> Posterior:
     """Return the posterior of one patient, as of a population of one."""
-    of_all = [name for name in posterior.__struct_fields__ if name != "sets"]
-    return msgspec.structs.replace(posterior, **{name: getattr(posterior, name)[row : row + 1] for name in of_all})
+    return some(posterior, slice(row, row + 1))
 
 
-def among(posterior: Posterior, found: Mapping[int, Posterior]) -> Posterior:
-    """Return the posterior of everybody with other ones of some patients, by their rows."""
-    changed = {}
-    for name in ("marginal", "candidates", "odds", "joint"):
-        changed[name] = getattr(posterior, name).copy()
-        for row, mine in found.items():
-            changed[name][row] = getattr(mine, name)[0]
+def among(posterior: Posterior, rows: Sequence[int], found: Posterior) -> Posterior:
+    """Return the posterior of everybody with another one of some patients, by their rows."""
+    changed = {name: getattr(posterior, name).copy() for name in ("marginal", "candidates", "odds", "joint")}
+    for name, everybody in changed.items():
+        everybody[rows] = getattr(found, name)
     return msgspec.structs.replace(posterior, **changed)
 
 
@@ -298,12 +401,9 @@ def likely_in(columns: Columns, posterior: Posterior, row: int) -> dict[str, flo
 
 def reduced(sets: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return for each of all sets ("set cause") the number of the set that has only some of its causes."""
-    bits = 1 << np.arange(sets.shape[1])
-    number = sets @ bits
-    row = np.empty(len(sets), np.int64)
-    row[number] = np.arange(len(sets))
-    found: NDArray[np.int64] = row[number & bits[which].sum()]
-    return found
+    number = _numbered(sets.shape[1])
+    kept = int(which @ (1 << np.arange(sets.shape[1])))
+    return np.asarray(_rows(sets.shape[1])[number & kept])
 
 
 @cache
@@ -316,60 +416,176 @@ def _disorders() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
-    """Return what speaks for each cause alone, by some findings: "cause" [log]."""
-    spared, background = _spared(), network().background
-    present, absent = (state == PRESENT) & which, (state == ABSENT) & which
-    missed = spared[:, present] + np.log1p(-background[present])
-    promise: Reals = np.log(prior) - np.log1p(-prior) + spared[:, absent].sum(axis=1)
-    promise += np.log(-np.expm1(missed) / background[present]).sum(axis=1)
-    return promise
-
-
-def _posterior(
-    prior: Reals, state: NDArray[np.int8], sets: NDArray[np.bool_], together: NDArray[np.bool_], promise: Reals
-) -> tuple[Reals, NDArray[np.int64], Reals, Reals]:
-    """Return marginals, candidates, prior odds of the sets and joint of one patient.
-
-    All sets of the most promising causes are weighed. A cause that is not among them is weighed alone against the
-    best set, so that none is dropped.
-    """
-    net, spared = network(), _spared()
+def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_] | None = None) -> Reals:
+    """Return what speaks for each cause alone, by all or some findings: "patient cause" [log]."""
+    spared, brings = _alone()
     present, absent = state == PRESENT, state == ABSENT
-    alone = np.log(prior) - np.log1p(-prior)
-    there, quiet = spared[:, present], np.log1p(-net.background[present])
-    order = np.argsort(-promise, kind="stable")
-    candidates, others = order[: sets.shape[1]], order[sets.shape[1] :]
-    before = _odds(prior, candidates, sets, together)
-    everything = np.ones(len(state), bool)
-    score = before + _told(sets.astype(float), spared[candidates], state, everything)
-    joint = np.exp(score - score.max())
-    joint /= joint.sum()
-    marginal = np.zeros_like(prior)
-    marginal[candidates] = joint @ sets.astype(float)
-    best = sets[score.argmax()].astype(float) @ there[candidates] + quiet
-    gain = np.log(-np.expm1(np.minimum(best + there[others], _CERTAIN)) / -np.expm1(np.minimum(best, _CERTAIN)))
-    odds = (alone + spared[:, absent].sum(axis=1))[others]
-    marginal[others] = 1 / (1 + np.exp(-(odds + gain.sum(axis=1))))
-    return marginal, candidates, before, joint
+    if which is not None:
+        present, absent = present & which, absent & which
+    found = _logit(prior)
+    for row, (there, missing) in enumerate(zip(present.astype(float), absent.astype(float), strict=True)):
+        found[row] += brings @ there + spared @ missing
+    return found
 
 
-def _odds(prior: Reals, candidates: NDArray[np.int64], sets: NDArray[np.bool_], together: NDArray[np.bool_]) -> Reals:
-    """Return the prior odds of each set ("set", log): pairs go together, and no cause is commoner by that."""
-    alone, has = (np.log(prior) - np.log1p(-prior))[candidates], sets.astype(float)
-    odds: Reals = has @ alone
-    place = {network().causes[number]: column for column, number in enumerate(candidates)}
-    is_paired = False
-    for pair, holds in zip(knowledge().pairs.values(), together, strict=True):
-        columns = [place[id] for id in pair.causes if id in place]
-        if holds and len(columns) == len(pair.causes):
-            odds[sets[:, columns].all(axis=1)] += np.log(pair.odds_ratio)
-            is_paired = True
-    for _ in range(_FITTINGS if is_paired else 0):
-        chance = np.exp(odds - odds.max())
-        now = chance @ has / chance.sum()
-        if np.abs(now - prior[candidates]).max() < _FITTED:
-            break
-        odds += has @ (alone - np.log(now) + np.log1p(-now))
-    odds -= odds[0]
+def _promising(promise: Reals) -> NDArray[np.int64]:
+    """Return the causes that are weighed jointly, the most promising first: "patient candidate"."""
+    return np.argsort(-promise, axis=1, kind="stable")[:, : min(_CANDIDATES, promise.shape[1])]
+
+
+@cache
+def _alone() -> tuple[Reals, Reals]:
+    """Return what the absence and the presence of a finding say for each cause alone: "cause finding" [log]."""
+    spared, background = np.log1p(-network().strength), network().background
+    return spared, np.log(-np.expm1(spared + np.log1p(-background)) / background)
+
+
+def _weighed(prior: Reals, state: NDArray[np.int8], candidates: NDArray[np.int64], score: Reals) -> tuple[Reals, Reals]:
+    """Return joint and marginals of everybody, of what speaks for each set ("patient set", log).
+
+    A cause that is not among the candidates is weighed alone against the best set, so that none is dropped.
+    """
+    sets, marginal = _sets(candidates.shape[1]), np.empty_like(prior)
+    best = sets[score.argmax(axis=1)]
+    for part in _parts(len(prior)):
+        marginal[part] = _against(prior[part], state[part], candidates[part], best[part])
+    joint, mine = normal(score)
+    np.put_along_axis(marginal, candidates, mine, axis=1)
+    return joint, marginal
+
+
+def normal(score: Reals) -> tuple[Reals, Reals]:
+    """Return how probable each set and each candidate is, of what speaks for each set ("patient set", log)."""
+    joint = np.exp(score - score.max(axis=1, keepdims=True))
+    joint /= joint.sum(axis=1, keepdims=True)
+    return joint, _shares(joint.take(_rows(joint.shape[1].bit_length() - 1), axis=1))
+
+
+def _against(prior: Reals, state: NDArray[np.int8], candidates: NDArray[np.int64], best: NDArray[np.bool_]) -> Reals:
+    """Return how probable each cause is beside a set ("patient candidate") to which it is added: "patient cause"."""
+    net, (spared, _) = network(), _alone()
+    there, is_there = _listed(state == PRESENT)
+    missed = np.where(best[:, None], 1 - net.strength.T[there[:, :, None], candidates[:, None]], 1.0)
+    missed = (1 - net.background[there]) * np.multiply.reduce(missed, axis=2)
+    with_it = np.maximum(1 - missed[:, :, None] * (1 - net.strength.T[there]), _POSSIBLE)
+    gain = np.log(with_it / np.maximum(1 - missed, _POSSIBLE)[:, :, None])
+    odds = _logit(prior) + np.where(is_there[:, :, None], gain, 0.0).sum(axis=1)
+    odds += np.where((state == ABSENT)[:, None], spared, 0.0).sum(axis=2)
+    found: Reals = 1 / (1 + np.exp(-odds))
+    return found
+
+
+def _odds(prior: Reals, candidates: NDArray[np.int64], together: NDArray[np.bool_]) -> Reals:
+    """Return the prior odds of each set ("patient set", log): pairs go together, and no cause is commoner by that."""
+    alone, size = np.take_along_axis(_logit(prior), candidates, axis=1), candidates.shape[1]
+    place = np.full(prior.shape, -1)
+    np.put_along_axis(place, candidates, np.arange(size)[None], axis=1)
+    more, larger = np.zeros((len(prior), size, size)), []
+    for number, pair in enumerate(_pairs()):
+        own = np.sort(place[:, pair.causes], axis=1)
+        rows = np.flatnonzero(together[:, number] & (own[:, 0] >= 0))
+        if len(pair.causes) == 2:
+            more[rows, own[rows, 0], own[rows, 1]] += pair.ratio
+        else:
+            larger += [_Larger(row, tuple(own[row].tolist()), pair.ratio) for row in rows.tolist()]
+    _fit(alone, np.take_along_axis(prior, candidates, axis=1), more, larger)
+    odds = _joined(alone, more).take(_numbered(size), axis=1)
+    for one in larger:
+        odds[one.row] += one.ratio * _holding(size, one.places)
     return odds
+
+
+def _fit(alone: Reals, prior: Reals, more: Reals, larger: Sequence[_Larger]) -> None:
+    """Change the odds of candidates alone so that each gets its own prior back, though pairs go together.
+
+    Candidates that are in no pair are independent of all others and keep theirs.
+
+    Parameters
+    ----------
+    alone, prior : "patient candidate"
+        [log] and [1].
+    more : "patient candidate candidate"
+        [log] How much commoner two are together, the first before the second.
+    larger : sequence of _Larger
+    """
+    linked = (more != 0).any(axis=1) | (more != 0).any(axis=2)
+    for one in larger:
+        linked[one.row, list(one.places)] = True
+    for size in np.unique(linked.sum(axis=1)).tolist():
+        rows = np.flatnonzero(linked.sum(axis=1) == size)
+        if size:
+            places = np.nonzero(linked[rows])[1].reshape(-1, size)
+            extra = np.zeros((len(rows), 1 << size))
+            for one in larger:
+                if one.row in rows:
+                    mine = int(np.searchsorted(rows, one.row))
+                    own = np.searchsorted(places[mine], one.places).tolist()
+                    extra[mine, _numbered(size)] += one.ratio * _holding(size, tuple(own))
+            ends = rows[:, None], places
+            both = more[rows[:, None, None], places[:, :, None], places[:, None]]
+            alone[ends] = _alone_in(alone[ends], prior[ends], _joined(np.zeros(places.shape), both) + extra)
+
+
+def _alone_in(given: Reals, prior: Reals, more: Reals) -> Reals:
+    """Return odds of candidates alone with which each gets its own prior back: "patient candidate" [log].
+
+    Parameters
+    ----------
+    more : "patient number"
+        [log] How much commoner each set is than its candidates alone would say.
+    """
+    fitted, left = given.copy(), np.arange(len(given))
+    for _ in range(_FITTINGS):
+        odds = _by_number(np.add, fitted[left], np.array(0.0)) + more[left]
+        chance = np.exp(odds - odds.max(axis=1, keepdims=True))
+        now = _shares(chance) / chance.sum(axis=1, keepdims=True)
+        is_off = np.abs(now - prior[left]).max(axis=1) >= _FITTED
+        left, now = left[is_off], now[is_off]
+        if not len(left):
+            break
+        fitted[left] += given[left] - _logit(now)
+    return fitted
+
+
+def _joined(alone: Reals, more: Reals) -> Reals:
+    """Return the odds of each set by its number: what stands for its candidates and for two of them together."""
+    size = alone.shape[1]
+    found: Reals = np.zeros((len(alone), 1 << size))
+    for place in range(size):
+        half = 1 << place
+        added = _by_number(np.add, more[:, :place, place], alone[:, place])
+        np.add(found[:, :half], added, out=found[:, half : 2 * half])
+    return found
+
+
+class _Pair(NamedTuple):
+    """Causes that go together, by their numbers, and how much commoner all of them are [log]."""
+
+    causes: tuple[int, ...]
+    ratio: float
+
+
+class _Larger(NamedTuple):
+    """More than two candidates of one patient that go together, by their places, and how much commoner they are."""
+
+    row: int
+    places: tuple[int, ...]
+    ratio: float
+
+
+@cache
+def _pairs() -> tuple[_Pair, ...]:
+    number = {id: row for row, id in enumerate(network().causes)}
+    known = knowledge().pairs.values()
+    return tuple(_Pair(tuple(number[id] for id in pair.causes), math.log(pair.odds_ratio)) for pair in known)
+
+
+def _logit(chance: Reals) -> Reals:
+    found: Reals = np.log(chance) - np.log1p(-chance)
+    return found
+
+
+@cache
+def _holding(size: int, places: tuple[int, ...]) -> Reals:
+    """Return which sets hold all of some candidates: 1 or 0."""
+    return _sets(size)[:, list(places)].all(axis=1).astype(float)

@@ -1,7 +1,11 @@
-"""The compiled kernel of the body where there is one, and the generated Python with SciPy where there is none."""
+"""The compiled kernel of the body where there is one, and the generated Python with SciPy where there is none.
+
+C that is no part of the model is compiled beside it, by the same flags and for the same processors.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from functools import cache
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from carnallite.errors import CarnalliteError
 from carnallite.physiology.generate import Kernel, load
+from carnallite.physiology.generate.compiler import BASELINE, compiled, is_compiled, place_of
 from carnallite.physiology.load import model
 
 if TYPE_CHECKING:
@@ -45,17 +50,44 @@ def make() -> Path:
         SymPy is not installed.
     """
     from carnallite.physiology.generate.assemble import system  # noqa: PLC0415  (SymPy is heavy)
-    from carnallite.physiology.generate.build import build  # noqa: PLC0415
+    from carnallite.physiology.generate.build import KERNEL, build  # noqa: PLC0415
 
-    folder = next(folder for folder in _folders() if _writable(folder))
+    folder = _folder()
     place = build(system(model()), folder)
     part = folder / f"{fingerprint()}.part"
     part.write_text(place.name, "utf-8")
     part.replace(folder / f"{fingerprint()}.txt")
-    for old in folder.glob("*"):
-        if old.name not in {place.name, f"{fingerprint()}.txt"}:
-            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+    _sweep(folder, f"{KERNEL}-*", place.name)
+    _sweep(folder, "*.txt", f"{fingerprint()}.txt")
     return place
+
+
+@cache
+def library(source: Path) -> ctypes.CDLL:
+    """Return C that is no part of the model as a library for this processor, compiled now if need be.
+
+    Raises
+    ------
+    CompilerMissing, CompilationFailed
+        It is not there yet, and cannot be made.
+    """
+    text, name = source.read_text("utf-8"), source.stem
+    places = (place_of(text, folder / name) for folder in _folders())
+    place = next((place for place in places if is_compiled(place)), None) or _compiled(text, name)
+    chosen = kernel()
+    return ctypes.CDLL(str(place / f"{chosen.variant if chosen is not None else BASELINE}.so"))
+
+
+def _compiled(text: str, name: str) -> Path:
+    folder = _folder()
+    place = compiled(text, folder / name)
+    _sweep(folder, f"{name}-*", place.name)
+    return place
+
+
+def sources() -> list[Path]:
+    """Return the C that is compiled beside the kernel when the package is built."""
+    return sorted(path for path in HERE.parent.rglob("*.c") if BUILT not in path.parents)
 
 
 @cache
@@ -71,6 +103,18 @@ def fingerprint() -> str:
 def _folders() -> Iterator[Path]:
     yield BUILT
     yield CACHE / "kernel"
+
+
+def _folder() -> Path:
+    """Return where is compiled to."""
+    return next(folder for folder in _folders() if _writable(folder))
+
+
+def _sweep(folder: Path, pattern: str, kept: str) -> None:
+    """Remove what was compiled of earlier states."""
+    for old in folder.glob(pattern):
+        if old.name != kept:
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
 
 
 def _writable(folder: Path) -> bool:

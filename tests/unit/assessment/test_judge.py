@@ -22,7 +22,7 @@ if engine.kernel() is None:
 
 def asked(lines: str) -> Asked:
     found = panel([read_sketch(f"day|what|value|unit\n{lines}").timeline])
-    return asked_of(found.columns, found.posterior, 0)
+    return asked_of(found.columns, found.posterior, 0)[1]
 
 
 def probability(lines: str, cause: str) -> tuple[float, float]:
@@ -64,7 +64,7 @@ def test_a_likely_cause_that_a_result_denies_is_still_weighed() -> None:
     found = panel([read_sketch(f"day|what|value|unit\n{lines}").timeline])
     column = network().causes.index("raas_inhibitor")
     assert found.posterior.prior[0, column] > 0.1
-    assert column in asked_of(found.columns, found.posterior, 0).posterior.candidates[0]
+    assert column in asked_of(found.columns, found.posterior, 0)[0].candidates[0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_two_causes_that_coincide_are_said_to(first: float, second: float, both:
     pair = np.flatnonzero((size == 2) & found.sets[:, 0] & found.sets[:, 1])[0]
     with np.errstate(divide="ignore"):
         score[[0, *of, pair]] = np.log([max(0.0, 1 - first - second - both), first, second, both])
-    changed = replaced(found, score)
+    changed = replaced(found, score[None])
     names = tuple(network().causes[number] for number in changed.candidates[0][:2])
     ranked = tuple(RankedCause(id=id, name=id, probability=0.5, basis="inferred") for id in names)
     assert either(changed, 0, ranked) == (names if is_said else ())

@@ -12,7 +12,7 @@ from carnallite.assessment import assess
 from carnallite.assessment.cloud import Library, at_hand, library, place
 from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
-from carnallite.assessment.cloud.sift import sift, sift_all
+from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.weigh import TAILS, student
 from carnallite.assessment.infer import network
 from carnallite.assessment.panel import Panel, panel
@@ -63,13 +63,13 @@ def test_members_are_found_by_their_causes(kept: Library) -> None:
 
 
 def test_a_library_says_about_what_drawn_members_say(kept: Library, asked: Panel) -> None:
-    sifted = sift(asked.columns, asked.posterior, 0, kept)
+    sifted = sift(asked.columns, asked.posterior, [0], kept)
     drawn, cloud = judge(asked.columns, asked.posterior, 0)
     assert sifted.posterior.joint[0].sum() == pytest.approx(1)
     assert sifted.posterior.marginal[0] == pytest.approx(drawn.marginal[0], abs=0.25)
     first = [network().causes[int(one.marginal[0].argmax())] for one in (sifted.posterior, drawn)]
     assert first[0] == first[1]
-    assert 0 <= sifted.describes <= 1
+    assert 0 <= sifted.describes[0] <= 1
     assert cloud.describes > 0
 
 
@@ -88,13 +88,13 @@ def test_many_are_weighed_as_each_alone(kept: Library) -> None:
         "-20 | ileostomy | |\n" + RECORD.replace("omeprazole", "cisplatin"),
     ]
     everybody = panel(read_sketch(record).timeline for record in records)
-    found, describes = sift_all(everybody.columns, everybody.posterior, [0, 2], kept)
+    found, describes, _ = sift(everybody.columns, everybody.posterior, [0, 2], kept)
     for row in (0, 2):
         mine = panel([read_sketch(records[row]).timeline])
-        alone = sift(mine.columns, mine.posterior, 0, kept)
+        alone = sift(mine.columns, mine.posterior, [0], kept)
         assert found.marginal[row].tolist() == alone.posterior.marginal[0].tolist()
         assert found.joint[row].tolist() == alone.posterior.joint[0].tolist()
-        assert describes[row] == alone.describes
+        assert describes[row] == alone.describes[0]
     assert np.isnan(describes[1])
     assert found.joint[1].tolist() == everybody.posterior.joint[1].tolist()
 

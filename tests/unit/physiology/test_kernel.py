@@ -16,8 +16,9 @@ sympy = pytest.importorskip("sympy")
 integrate = pytest.importorskip("scipy.integrate")
 
 from carnallite.datafile import DataFileError  # noqa: E402
-from carnallite.physiology.generate.build import CompilerMissing, build, find_compiler, variants  # noqa: E402
+from carnallite.physiology.generate.build import build  # noqa: E402
 from carnallite.physiology.generate.c import source, tableaux  # noqa: E402
+from carnallite.physiology.generate.compiler import CompilerMissing, find_compiler, variants  # noqa: E402
 from carnallite.physiology.generate.native import (  # noqa: E402
     Course,
     Event,

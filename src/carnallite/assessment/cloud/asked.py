@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -12,13 +13,16 @@ from carnallite.assessment.cloud.history import is_given
 from carnallite.assessment.cloud.members import causes, forms, forms_of
 from carnallite.assessment.cloud.people import HEAVIEST, LIGHTEST, anybody
 from carnallite.assessment.cloud.under import under_of
+from carnallite.assessment.cloud.weigh import errors
 from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import network, reconsidered, reduced, told
+from carnallite.assessment.infer import network, reconsidered, reduced, united
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from carnallite.assessment.cloud.evidence import Results
@@ -71,10 +75,6 @@ class Asked(NamedTuple):
 
     Attributes
     ----------
-    posterior : Posterior
-        Of this patient alone, by findings, among the causes that are promising with or without what they say of
-        results.
-    person : Person
     results : dict of test to (low, high)
     under : Under or None
         Treatment under which some of them were taken.
@@ -86,8 +86,6 @@ class Asked(NamedTuple):
         Which of them the body can have.
     has : array [set, cause]
         Which of them each set of the posterior holds.
-    alike : array [set]
-        For each set the first one that is the same for the body.
     before : array [set]
         [log] What speaks for each set before the results.
     findings : array [set]
@@ -99,15 +97,12 @@ class Asked(NamedTuple):
         Which results the prior odds have read already.
     """
 
-    posterior: Posterior
-    person: Person
     results: Results
     under: Under | None
     share: Numbers
     names: tuple[str, ...]
     bodily: NDArray[np.bool_]
     has: NDArray[np.bool_]
-    alike: NDArray[np.int64]
     before: Numbers
     findings: Numbers
     state: NDArray[np.int8]
@@ -115,54 +110,73 @@ class Asked(NamedTuple):
     read: list[Read]
 
 
-def asked_of(columns: Columns, posterior: Posterior, row: int) -> Asked:
-    """Return what is asked of one patient."""
-    facts = columns.people[row]
-    results = results_of(facts)
-    same = np.array([bool(set(knowledge().findings[id].tests) & results.keys()) for id in network().findings])
-    posterior = reconsidered(columns, posterior, row, same)
-    names = tuple(network().causes[number] for number in posterior.candidates[0])
-    bodily = np.array([id in causes() for id in names])
-    return Asked(
-        posterior=posterior,
-        person=person_of(facts),
-        results=results,
-        under=under_of(facts) if is_given(facts) else None,
-        share=shares_of(columns, row),
-        names=names,
-        bodily=bodily,
-        has=posterior.sets,
-        alike=reduced(posterior.sets, bodily),
-        before=posterior.odds[0] + told(posterior, 0, ~same),
-        findings=told(posterior, 0, same),
-        state=posterior.state[0],
-        same=same,
-        read=_read(results, posterior, bodily),
-    )
+def asked_of(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Asked]:
+    """Return the posterior of one patient alone, by findings, and what is asked."""
+    posterior, (asked,) = asked_all(columns, posterior, [row])
+    return posterior, asked
 
 
-def _read(results: Results, posterior: Posterior, bodily: NDArray[np.bool_]) -> list[Read]:
+def asked_all(columns: Columns, posterior: Posterior, rows: Sequence[int]) -> tuple[Posterior, list[Asked]]:
+    """Return the posterior of some patients and what is asked of each; nobody's depends on the others.
+
+    The causes that are weighed are those that are promising with or without what findings say of results.
+    """
+    people = [columns.people[row] for row in rows]
+    results = [results_of(person) for person in people]
+    has = np.array([[test in own for test in errors()] for own in results]).reshape(len(rows), len(errors()))
+    same = np.any(has[:, None] & _shown_by(), axis=2)
+    posterior, sure, findings = reconsidered(columns, posterior, rows, same)
+    before: Numbers = posterior.odds + sure
+    bodily = np.array([id in causes() for id in network().causes])[posterior.candidates]
+    return posterior, [
+        Asked(
+            results=results[number],
+            under=under_of(person) if is_given(person) else None,
+            share=shares_of(columns, row),
+            names=tuple(network().causes[cause] for cause in posterior.candidates[number]),
+            bodily=bodily[number],
+            has=posterior.sets,
+            before=before[number],
+            findings=findings[number],
+            state=posterior.state[number],
+            same=same[number],
+            read=_read(results[number], posterior, number, bodily[number]),
+        )
+        for number, (row, person) in enumerate(zip(rows, people, strict=True))
+    ]
+
+
+@cache
+def _shown_by() -> NDArray[np.bool_]:
+    """Return which findings say something of the result of each test: "finding test"."""
+    return np.array([[test in knowledge().findings[id].tests for test in errors()] for id in network().findings])
+
+
+def _read(results: Results, posterior: Posterior, row: int, bodily: NDArray[np.bool_]) -> list[Read]:
     """Return which results the prior odds of which sets have read: those named by an entry until the one that held."""
-    own = []
-    for number in posterior.candidates[0]:
-        cause = knowledge().causes[network().causes[number]]
-        entries = cause.priors[: posterior.matched[0, number] + 1] if cause.id in causes() else ()
-        own.append(frozenset[str]().union(*(results_in(one.when) for one in entries if one.when)) & results.keys())
-    conditional = np.array([bool(tests) for tests in own])
-    if not conditional.any():
+    entries = zip(posterior.candidates[row].tolist(), posterior.matched[row, posterior.candidates[row]], strict=True)
+    own = [_asks(cause, int(matched)).intersection(results) for cause, matched in entries]
+    choices: dict[frozenset[str], None] = {}
+    for tests in filter(None, dict.fromkeys(own)):
+        choices |= dict.fromkeys((tests, *(tests | other for other in choices)))
+    if not choices:
         return []
-    without = reduced(posterior.sets, bodily & ~conditional)
-    rows: dict[frozenset[str], list[NDArray[np.int64]]] = {}
-    acting, which = np.unique(posterior.sets[:, conditional], axis=0, return_inverse=True)
-    for place, has in enumerate(acting):
-        tests = frozenset[str]().union(*(own[column] for column in np.flatnonzero(conditional)[has]))
-        rows.setdefault(tests, []).append(np.flatnonzero(which == place))
+    bit = {test: 1 << place for place, test in enumerate(results)}
+    masks = united(tuple(sum(bit[test] for test in tests) for tests in own))
+    without = reduced(posterior.sets, bodily & ~np.array([bool(tests) for tests in own]))
     found = []
-    for tests, parts in rows.items():
-        sets = np.sort(np.concatenate(parts))
-        if tests:
-            found.append(Read({test: results[test] for test in sorted(tests)}, sets, without[sets]))
+    for tests in choices:
+        sets = np.flatnonzero(masks == sum(bit[test] for test in tests))
+        found.append(Read({test: results[test] for test in sorted(tests)}, sets, without[sets]))
     return found
+
+
+@cache
+def _asks(cause: int, matched: int) -> frozenset[str]:
+    """Return the tests of which the prior odds of a cause have asked, until the entry that held."""
+    known = knowledge().causes[network().causes[cause]]
+    entries = known.priors[: matched + 1] if known.id in causes() else ()
+    return frozenset[str]().union(*(results_in(one.when) for one in entries if one.when))
 
 
 def person_of(facts: Facts) -> Person:

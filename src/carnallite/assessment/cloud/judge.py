@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from carnallite.assessment.cloud.around import anything, around
-from carnallite.assessment.cloud.asked import asked_of
+from carnallite.assessment.cloud.asked import asked_of, person_of
 from carnallite.assessment.cloud.members import Members
-from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, level, log_mean, replaced, scores, unread
+from carnallite.assessment.cloud.sets import (
+    IMPOSSIBLE,
+    acting_on,
+    described_by,
+    level,
+    log_mean,
+    replaced,
+    scores,
+    unread,
+)
 from carnallite.assessment.cloud.weigh import likelihood, worth
-from carnallite.assessment.infer import among
+from carnallite.assessment.infer import among, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,45 +94,48 @@ class Cloud(NamedTuple):
 
 def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, Cloud]:
     """Return the posterior of one patient with what the body says of the results, and the members behind it."""
-    asked = asked_of(columns, posterior, row)
-    members, shown = anything(asked.person, ANYTHING, under=asked.under, seed=SEED)
+    (mine, asked), person = asked_of(columns, posterior, row), person_of(columns.people[row])
+    members, shown = anything(person, ANYTHING, under=asked.under, seed=SEED)
     anybody = likelihood(asked.results, shown)
     acting = acting_on(members)
     by_findings = asked.findings + level(asked, acting, anybody)
-    drawn = _Drawn(asked, shown)
+    drawn = _Drawn(asked, person, shown)
     rank = np.argsort(-(asked.before + by_findings), kind="stable")[:SETS]
     drawn.look(rank, FIRST_LOOK)
     promise = asked.before + np.logaddexp(np.nan_to_num(drawn.means(), nan=IMPOSSIBLE), by_findings)
     drawn.look(rank[np.argsort(-promise[rank], kind="stable")][:BEST], SECOND_LOOK)
-    score, body = scores(asked, drawn.means(), by_findings)
+    score, body = scores(asked.before, drawn.means(), by_findings, described_by(asked))
     if drawn.effective(body) < ENOUGH:
         drawn.look(np.argsort(-body, kind="stable")[:LEADING], THIRD_LOOK)
     for power in WEAKER:
         drawn.power = power
-        score, body = scores(asked, drawn.means(), asked.findings + level(asked, acting, power * anybody))
+        score, body = scores(
+            asked.before, drawn.means(), asked.findings + level(asked, acting, power * anybody), described_by(asked)
+        )
         if drawn.effective(body) >= ENOUGH:
             break
     describes = np.exp(body - score.max()) / np.exp(score - score.max()).sum()
     cloud = Cloud(
-        person=asked.person,
+        person=person,
         results=asked.results,
         members=drawn.members(),
         of=drawn.of,
-        alike=asked.alike,
+        alike=drawn.alike,
         weight=drawn.weights(describes),
         log=drawn.power * drawn.log,
         power=drawn.power,
         shown=drawn.shown,
         describes=float(describes.sum()),
     )
-    return among(posterior, {row: replaced(asked.posterior, score)}), cloud
+    return among(posterior, [row], replaced(mine, score[None])), cloud
 
 
 class _Drawn:
     """Members of the sets of one patient, drawn in a few looks and kept together."""
 
-    def __init__(self, asked: Asked, anybody: Mapping[str, Numbers]) -> None:
-        self.asked = asked
+    def __init__(self, asked: Asked, person: Person, anybody: Mapping[str, Numbers]) -> None:
+        self.asked, self.person = asked, person
+        self.alike = reduced(asked.has, asked.bodily)  # for each set the first one that is the same for the body
         self.anybody = anybody
         self.width = max(1, int(asked.bodily.sum()))
         self.power = 1.0
@@ -135,11 +147,11 @@ class _Drawn:
     def look(self, which: NDArray[np.int64], each: int) -> None:
         """Draw members of some sets of the posterior."""
         beside = [one.without[np.isin(one.sets, which)] for one in self.asked.read]
-        rows = np.unique(np.concatenate([self.asked.alike[which], *beside]))
+        rows = np.unique(np.concatenate([self.alike[which], *beside]))
         names = np.array(self.asked.names)
         sets = [tuple(names[self.asked.has[row]].tolist()) for row in rows]
         drawn = around(
-            self.asked.person, sets, each=each, share=self.asked.share, under=self.asked.under, seed=SEED,
+            self.person, sets, each=each, share=self.asked.share, under=self.asked.under, seed=SEED,
             first=len(self.of), width=self.width,
         )  # fmt: skip
         self.of = np.concatenate([self.of, rows[drawn.of]])
@@ -155,7 +167,11 @@ class _Drawn:
 
     def means(self) -> Numbers:
         """Return the mean likelihood of the members of each set who live, of what its prior odds did not read [log]."""
-        return unread(self.asked, self._mean, self.anybody, self.power)
+        return unread(self.asked, self._mean, self._in_anybody)
+
+    def _in_anybody(self, results: Results) -> float:
+        logs = self.power * likelihood(results, self.anybody)
+        return log_mean(logs[~np.isnan(logs)])
 
     def _mean(self, results: Results) -> Numbers:
         log = self.log if results is self.asked.results else likelihood(results, self.shown)
@@ -163,7 +179,7 @@ class _Drawn:
         for row in np.unique(self.of):
             logs = self.power * log[self.of == row]
             logs = logs[~np.isnan(logs)]
-            found[self.asked.alike == row] = log_mean(logs) if len(logs) else IMPOSSIBLE
+            found[self.alike == row] = log_mean(logs) if len(logs) else IMPOSSIBLE
         return found
 
     def weights(self, chance: Numbers) -> Numbers:
@@ -174,7 +190,7 @@ class _Drawn:
             logs = self.power * self.log[mine]
             if not np.isnan(logs).all():
                 likely = np.nan_to_num(np.exp(logs - np.nanmax(logs)))
-                weight[mine] = chance[self.asked.alike == row].sum() * likely / likely.sum()
+                weight[mine] = chance[self.alike == row].sum() * likely / likely.sum()
         total = weight.sum()
         return weight / total if total > 0 else weight
 

@@ -43,9 +43,9 @@ class LibraryMismatch(CarnalliteError):
     """A library was made by another model, other knowledge or another seed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Library:
-    """What the members show.
+    """What the members show. It equals itself alone.
 
     Parameters
     ----------

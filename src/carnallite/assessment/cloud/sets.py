@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from carnallite.assessment.cloud.members import causes
-from carnallite.assessment.cloud.weigh import likelihood, numbers
-from carnallite.assessment.infer import network, told_of
+from carnallite.assessment.cloud.weigh import numbers
+from carnallite.assessment.infer import network, normal, told_of, united
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 IMPOSSIBLE = -700.0  # [log]
 
 
-def unread(
-    asked: Asked, mean: Callable[[Results], Numbers], anybody: Mapping[str, Numbers], power: float = 1.0
-) -> Numbers:
+def unread(asked: Asked, mean: Callable[[Results], Numbers], anybody: Callable[[Results], float]) -> Numbers:
     """Return the mean likelihood of each set ("set", log) of what its prior odds did not read.
 
     A result that prior odds have read is as probable in a set with their causes as in the same set without them. Where
@@ -38,10 +37,8 @@ def unread(
     ----------
     mean : callable
         Mean likelihood of some results in the members of each set ("set", log).
-    anybody : mapping of test to array [member]
-        What is found in anybody.
-    power : float
-        [1] Of the likelihood, in `mean` as well.
+    anybody : callable
+        Mean likelihood of some results in anybody [log].
     """
     found = mean(asked.results).copy()
     for results, sets, without in asked.read:
@@ -50,29 +47,42 @@ def unread(
         found[sets] -= np.where(both, read[sets] - read[without], 0)
     if asked.read:
         results = max((one.results for one in asked.read), key=len)
-        usual, everybody = mean(results), power * likelihood(results, anybody)
+        usual = mean(results)
         free = usual > IMPOSSIBLE
         free[np.concatenate([one.sets for one in asked.read])] = False
-        rare = np.logaddexp.reduce((asked.before + usual)[free]) - np.logaddexp.reduce(asked.before[free])
-        found += max(0.0, float(log_mean(everybody[~np.isnan(everybody)]) - rare))
+        rare = log_sum((asked.before + usual)[free]) - log_sum(asked.before[free])
+        found += max(0.0, float(anybody(results) - rare))
     return found
 
 
-def scores(asked: Asked, means: Numbers, by_findings: Numbers) -> tuple[Numbers, Numbers]:
-    """Return what speaks for each set, and the part of it in which the body describes the patient: "set" [log].
+def described_by(asked: Asked) -> NDArray[np.bool_]:
+    """Return which sets the body can have."""
+    found: NDArray[np.bool_] = united(tuple(int(not has) for has in asked.bodily)) == 0
+    return found
+
+
+def scores(
+    before: Numbers, means: Numbers, by_findings: Numbers, described: NDArray[np.bool_]
+) -> tuple[Numbers, Numbers]:
+    """Return what speaks for each set, and the part of it in which the body describes the patient: "... set" [log].
 
     Parameters
     ----------
-    means : array [set]
+    before : array [..., set]
+        [log] What speaks for each set before the results.
+    means : array [..., set]
         [log] Mean likelihood of the members of each set; NaN in sets that were not simulated, of which findings speak.
-    by_findings : array [set]
+    by_findings : array [..., set]
         [log] What cited findings say, on the level of the likelihood.
+    described : array [..., set]
+        Which sets the body can have.
     """
-    complete = ~asked.has[:, ~asked.bodily].any(axis=1)
-    unlike = np.where(complete & ~np.isnan(means), numbers()["unlike"], 1.0)
+    unlike, described = numbers()["unlike"], described & ~np.isnan(means)
+    body = np.where(described, before + np.log1p(-unlike) + means, -np.inf)
+    found = before + np.where(described, np.log(unlike), 0.0) + by_findings
+    top = np.maximum(body, found).max(axis=-1, keepdims=True)
     with np.errstate(divide="ignore"):
-        body = asked.before + np.log(1 - unlike) + np.nan_to_num(means, nan=IMPOSSIBLE)
-        return np.logaddexp(body, asked.before + np.log(unlike) + by_findings), body
+        return np.log(np.exp(body - top) + np.exp(found - top)) + top, body
 
 
 def acting_on(members: Members) -> NDArray[np.bool_]:
@@ -95,18 +105,23 @@ def level(asked: Asked, acting: NDArray[np.bool_], log: Numbers) -> float:
     """
     alive = ~np.isnan(log)
     chance = told_of(acting[alive], asked.state, asked.same)
-    return float(np.logaddexp.reduce(log[alive]) - np.logaddexp.reduce(chance))
+    return log_sum(log[alive]) - log_sum(chance)
 
 
 def replaced(posterior: Posterior, score: Numbers) -> Posterior:
-    """Return the posterior of one patient alone with other scores ("set", log)."""
-    joint = np.exp(score - score.max())
-    joint /= joint.sum()
+    """Return a posterior with other scores ("patient set", log)."""
     marginal = posterior.marginal.copy()
-    marginal[0, posterior.candidates[0]] = joint @ posterior.sets.astype(float)
-    return msgspec.structs.replace(posterior, marginal=marginal, joint=joint[None])
+    joint, mine = normal(score)
+    np.put_along_axis(marginal, posterior.candidates, mine, axis=1)
+    return msgspec.structs.replace(posterior, marginal=marginal, joint=joint)
+
+
+def log_sum(logs: Numbers) -> float:
+    """Return the logarithm of a sum of which logarithms are given."""
+    top = logs.max()
+    return float(np.log(np.exp(logs - top).sum()) + top)
 
 
 def log_mean(logs: Numbers) -> float:
     """Return the logarithm of a mean of which logarithms are given."""
-    return float(np.logaddexp.reduce(logs) - np.log(len(logs)))
+    return log_sum(logs) - math.log(len(logs))

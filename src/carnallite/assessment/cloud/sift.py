@@ -1,4 +1,4 @@
-"""Which sets of causes explain a patient, by a library that is at hand: milliseconds, for cards and whole hospitals.
+"""Which sets of causes explain a patient, by a library that is at hand: for cards and whole hospitals.
 
 The same prior, findings and likelihood as in `judge`, over members that were drawn for nobody in particular. A set of
 which the library holds few members leans on what is known of its parts.
@@ -6,20 +6,22 @@ which the library holds few members leans on what is known of its parts.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from carnallite.assessment.cloud.asked import Asked, asked_of
+from carnallite.assessment.cloud.asked import Asked, asked_all
+from carnallite.assessment.cloud.means import Question, Shelf, lean_on_parts, question
 from carnallite.assessment.cloud.members import MOST, causes, forms, forms_of
-from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, level, replaced, scores, unread
+from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, described_by, replaced, scores, unread
 from carnallite.assessment.cloud.under import usual
-from carnallite.assessment.cloud.weigh import likelihood
-from carnallite.assessment.infer import among
+from carnallite.assessment.facts import ABSENT, PRESENT
+from carnallite.assessment.infer import among, brought_of, united
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -36,78 +38,152 @@ ANYBODY = 1000  # members, the first of the library, that stand for what is foun
 EACH = 256  # members of one set that are looked at
 LEAN = 8.0  # members that what is known of the parts of a set counts as
 LEAST = 1e-9  # of members of the empty set
+AT_ONCE = 256  # patients of whom is asked at once
 
 
 class Sifted(NamedTuple):
-    """The posterior of one patient with what a library says, and the chance that the body describes the patient."""
+    """What a library says of some patients.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        Of everybody; of these patients with what the body says of their results.
+    describes : array [patient]
+        [1] Chance that the body describes each of them; NaN for the others.
+    looked_at : array [patient]
+        How many members of the library were looked at.
+    """
 
     posterior: Posterior
-    describes: float
-    looked_at: int
+    describes: Numbers
+    looked_at: Whole
+
+
+class _Anybody(NamedTuple):
+    """Members that stand for what is found in anybody."""
+
+    shelf: Shelf
+    whole: tuple[Whole, Whole]
+    "Where all of them begin, and how many there are."
+    brought: Numbers
+    "[finding, member] Chance that the causes of each, or nothing, bring a finding."
+    missed: Numbers
+    "[finding, member] Chance that they do not."
+
+
+class _Shelved(NamedTuple):
+    """The first members of each set of causes, and where they stand: by the numbers of its causes, in any order.
+
+    One number more than there are causes is for none.
+    """
+
+    shelf: Shelf
+    first: Whole
+    size: Whole
+    place: NDArray[np.int32]
 
 
 class Sieve:
-    """A library, and what is looked up in it for one patient after the other."""
+    """A library, and what is looked up in it for one patient after the other.
+
+    Under a treatment, or where there is none, only some of its members are looked at; each choice has shelves of its
+    own, on which members of a set stand side by side.
+    """
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._anybody: dict[int | None, tuple[Whole, NDArray[np.bool_]]] = {}
-        self._of: dict[tuple[int | None, tuple[int, ...]], Whole] = {}
+        self.anybody = cache(self._anybody)
+        self.shelved = cache(self._shelved)
 
-    def anybody(self, treatment: int | None) -> tuple[Whole, NDArray[np.bool_]]:
-        """Return members under a treatment, or any, that stand for anybody, and which causes act on them."""
-        found = self._anybody.get(treatment)
-        if found is None:
-            whose = slice(None) if treatment is None else self.library.treatment == treatment
-            rows = np.arange(len(self.library))[whose][:ANYBODY]
-            found = self._anybody[treatment] = rows, acting_on(self.library.members.some(rows))
-        return found
+    def _anybody(self, treatment: int | None) -> _Anybody:
+        whose = slice(None) if treatment is None else self.library.treatment == treatment
+        rows = np.arange(len(self.library))[whose][:ANYBODY]
+        brought = brought_of(acting_on(self.library.members.some(rows))).T.copy()
+        return _Anybody(self._shelf(rows), (np.array([0]), np.array([len(rows)])), brought, 1 - brought)
 
-    def of(self, treatment: int | None, acting: tuple[int, ...]) -> Whole:
-        """Return the first members under a treatment, or any, on whom exactly these causes act."""
-        found = self._of.get((treatment, acting))
-        if found is None:
-            mine = self.library.by_set.get(acting, _NOBODY)
-            mine = mine if treatment is None else mine[self.library.treatment[mine] == treatment]
-            found = self._of[treatment, acting] = mine[:EACH]
-        return found
+    def _shelved(self, treatment: int | None) -> _Shelved:
+        sets = self.library.by_set
+        own = [rows if treatment is None else rows[self.library.treatment[rows] == treatment] for rows in sets.values()]
+        own = [rows[:EACH] for rows in own]
+        size = np.array([*map(len, own), 0])
+        first = np.concatenate([[0], np.cumsum(size[:-1])])
+        place = np.full((len(causes()) + 1,) * MOST, len(own), np.int32)
+        acting = np.array([(*acting, *[len(causes())] * (MOST - len(acting))) for acting in sets])
+        for order in permutations(range(MOST)):
+            place[tuple(acting[:, order].T)] = np.arange(len(own))
+        return _Shelved(self._shelf(np.concatenate(own), by_form=True), first, size, place)
 
-
-def sift(columns: Columns, posterior: Posterior, row: int, library: Library) -> Sifted:
-    """Return the posterior of everybody, that of one patient with what the body says of the results, by a library."""
-    found = _sifted(columns, posterior, row, Sieve(library))
-    return found._replace(posterior=among(posterior, {row: found.posterior}))
+    def _shelf(self, rows: Whole, *, by_form: bool = False) -> Shelf:
+        form = np.where(self.library.members.form < 0, len(forms()), self.library.members.form) if by_form else None
+        return Shelf(rows, self.library.shown, self.library.treated, form)
 
 
-def sift_all(
-    columns: Columns, posterior: Posterior, rows: Iterable[int], library: Library
-) -> tuple[Posterior, Numbers]:
-    """Return the posterior of everybody, that of some patients with what the body says of their results, by a library.
-
-    Returns
-    -------
-    posterior : Posterior
-    describes : array [patient]
-        [1] Chance that the body describes each of them; NaN for the others.
-    """
-    describes, found, sieve = np.full(columns.size, np.nan), {}, Sieve(library)
-    for row in rows:
-        mine = _sifted(columns, posterior, row, sieve)
-        describes[row], found[row] = mine.describes, mine.posterior
-    return among(posterior, found), describes
+@lru_cache(maxsize=1)
+def _sieve(library: Library) -> Sieve:
+    return Sieve(library)
 
 
-def _sifted(columns: Columns, posterior: Posterior, row: int, sieve: Sieve) -> Sifted:
-    """Return the posterior of one patient alone."""
-    asked = asked_of(columns, posterior, row)
+def sift(columns: Columns, posterior: Posterior, rows: Sequence[int], library: Library) -> Sifted:
+    """Return what a library says of some patients; nobody's answer depends on the others."""
+    describes, looked_at = np.full(columns.size, np.nan), np.zeros(columns.size, np.int64)
+    found = posterior
+    for first in range(0, len(rows), AT_ONCE):
+        some = rows[first : first + AT_ONCE]
+        mine, asked = asked_all(columns, posterior, some)
+        seen = [_seen(one, _sieve(library)) for one in asked]
+        before, means, by_findings, described = (
+            np.stack(part)
+            for part in zip(*((one.before, *its[:3]) for one, its in zip(asked, seen, strict=True)), strict=True)
+        )
+        score, body = scores(before, means, by_findings, described)
+        top = score.max(axis=1, keepdims=True)
+        describes[some] = np.exp(body - top).sum(axis=1) / np.exp(score - top).sum(axis=1)
+        looked_at[some] = [one.looked_at for one in seen]
+        found = among(found, some, replaced(mine, score))
+    return Sifted(found, describes, looked_at)
+
+
+class _Seen(NamedTuple):
+    """What members say of each set of causes of one patient, as in `sets.scores`: "set"."""
+
+    means: Numbers
+    by_findings: Numbers
+    described: NDArray[np.bool_]
+    looked_at: int
+
+
+def _seen(asked: Asked, sieve: Sieve) -> _Seen:
     treatment = None if asked.under is None else _like(asked.under)
-    rows, acting = sieve.anybody(treatment)
-    anybody = _shown(sieve.library, asked, asked.results, rows)
-    by_findings = asked.findings + level(asked, acting, likelihood(asked.results, anybody))
-    means, count = _means(asked, sieve, anybody, treatment)
-    score, body = scores(asked, means, by_findings)
-    describes = float(np.exp(body - score.max()).sum() / np.exp(score - score.max()).sum())
-    return Sifted(replaced(asked.posterior, score), describes, count)
+    unique = dict.fromkeys(frozenset(one) for one in (asked.results, *(read.results for read in asked.read)))
+    choices = {tests: place for place, tests in enumerate(unique)}
+    asks = question(asked.results, asked.under.tests if asked.under else _NOTHING, list(choices))
+    anybody = sieve.anybody(treatment)
+    often = np.append(asked.share * _alternatives(), 1.0)
+    living, likely = (part[:, 0] for part in anybody.shelf.sums(asks, *anybody.whole, often))
+    means, looked_at = _means(asked, asks, sieve.shelved(treatment), often)
+
+    def mean(results: Results) -> Numbers:
+        return np.asarray(means[choices[frozenset(results)]])
+
+    def in_anybody(results: Results) -> float:
+        place = choices[frozenset(results)]
+        return float(np.log(likely[place] / living[place]))
+
+    chance = _by_findings(asked, anybody)[anybody.shelf.alive(asks)]
+    by_findings = asked.findings + np.log(likely[0]) - np.log(chance.sum())
+    return _Seen(unread(asked, mean, in_anybody), by_findings, described_by(asked), looked_at)
+
+
+_NOTHING = frozenset[str]()
+
+
+def _by_findings(asked: Asked, anybody: _Anybody) -> Numbers:
+    """Return how probable the findings are that speak of results, in members with known causes: "member"."""
+    found = np.ones(anybody.brought.shape[1])
+    for state, chance in ((PRESENT, anybody.brought), (ABSENT, anybody.missed)):
+        for number in np.flatnonzero(asked.same & (asked.state == state)):
+            found *= chance[number]
+    return found
 
 
 def _like(under: Under) -> int:
@@ -117,83 +193,46 @@ def _like(under: Under) -> int:
     return max(range(len(ways)), key=lambda row: (len(given & ways[row]) - 0.5 * len(ways[row] - given), -row))
 
 
-def _shown(library: Library, asked: Asked, results: Results, rows: Whole) -> dict[str, Numbers]:
-    tests = asked.under.tests if asked.under else frozenset[str]()
-    return {test: (library.treated if test in tests else library.shown)[test][rows].astype(float) for test in results}
+def _means(asked: Asked, asks: Question, shelved: _Shelved, often: Numbers) -> tuple[Numbers, int]:
+    """Return the mean likelihood of the members of each set ("choice set", log), and how many were looked at."""
+    number = [_number()[id] for id, has in zip(asked.names, asked.bodily.tolist(), strict=True) if has]
+    few = _few(len(number))
+    places = shelved.place[tuple(np.array([*number, len(causes())])[few.members])]
+    first, size = shelved.first[places], shelved.size[places]
+    found = shelved.shelf.sums(asks, first, size, often)
+    weights, likely = np.zeros((2, len(asks.choices), 1 << len(number)))
+    weights[:, few.number], likely[:, few.number] = found
+    means = [lean_on_parts(*one, lean=LEAN, least=LEAST) for one in zip(weights, likely, strict=True)]
+    with np.errstate(divide="ignore"):
+        logs = np.maximum(np.log(means), IMPOSSIBLE)
+    return logs.take(_of_bodily(tuple(asked.bodily.tolist())), axis=1), int(size.sum())
 
 
-def _means(asked: Asked, sieve: Sieve, anybody: dict[str, Numbers], treatment: int | None) -> tuple[Numbers, int]:
-    """Return the mean likelihood of the members of each set ("set", log), and how many were looked at."""
-    number = [_number()[id] for id, has in zip(asked.names, asked.bodily, strict=True) if has]
-    sets = _subsets(len(number))
-    own = [sieve.of(treatment, tuple(sorted([number[place] for place in few]))) for few in sets.few]
-    rows = np.concatenate(own)
-    often = _often(asked, sieve.library.members.form[rows])
-    which = np.repeat(sets.number, [len(mine) for mine in own])
-
-    def mean(results: Results) -> Numbers:
-        log = likelihood(results, _shown(sieve.library, asked, results, rows))
-        top, living = float(np.nanmax(log)), np.where(np.isnan(log), 0.0, often)
-        weight = np.bincount(which, weights=living, minlength=sets.total)
-        likely = living * np.exp(np.nan_to_num(log, nan=IMPOSSIBLE) - top)
-        found = np.bincount(which, weights=likely, minlength=sets.total)
-        found[0] /= max(weight[0], LEAST)
-        for layer in sets.layers:
-            parts = found[layer.parts].max(axis=1)
-            found[layer.sets] = (found[layer.sets] + LEAN * parts) / (weight[layer.sets] + LEAN)
-        with np.errstate(divide="ignore"):
-            means = np.maximum(np.log(found) + top, IMPOSSIBLE)
-        return np.asarray(means[asked.has[:, asked.bodily] @ sets.bits])
-
-    return unread(asked, mean, anybody), len(rows)
+@lru_cache(maxsize=1024)
+def _of_bodily(bodily: tuple[bool, ...]) -> Whole:
+    """Return for each of all sets the number of the set of those of its causes that the body can have."""
+    return united(tuple(1 << sum(bodily[:place]) if has else 0 for place, has in enumerate(bodily)))
 
 
-def _often(asked: Asked, form: Whole) -> Numbers:
-    """Return how often members have their forms, beside how often the library draws them: "member"."""
-    each = np.append(asked.share * _alternatives(), 1.0)  # NONE is the last
-    found: Numbers = each[form[:, 0]]
-    for place in range(1, MOST):
-        found = found * each[form[:, place]]
-    return found
+class _Few(NamedTuple):
+    """The subsets of some causes of which a library has members."""
 
-
-class _Layer(NamedTuple):
-    """The sets of one size, and those that each becomes when it loses a member."""
-
-    sets: Whole
-    parts: Whole
-
-
-class _Subsets(NamedTuple):
-    """All subsets of some causes, numbered by the bits of their members; a library has members of those with few."""
-
-    total: int
-    bits: Whole
-    few: tuple[tuple[int, ...], ...]
     number: Whole
-    layers: tuple[_Layer, ...]
+    "By the bits of the causes."
+    members: Whole
+    "[place, set] Places of the causes; one more than there are for none."
 
 
 @cache
-def _subsets(width: int) -> _Subsets:
-    bits, numbers = 1 << np.arange(width), np.arange(1 << width)
-    has = numbers[:, None] & bits > 0
-    size = has.sum(axis=1)
-    few = np.flatnonzero(size <= MOST)
-    layers = []
-    for count in range(1, width + 1):
-        sets = np.flatnonzero(size == count)
-        layers.append(_Layer(sets, np.array([one ^ bits[has[one]] for one in sets])))
-    members = tuple(tuple(np.flatnonzero(has[one]).tolist()) for one in few)
-    return _Subsets(len(numbers), bits, members, few, tuple(layers))
+def _few(width: int) -> _Few:
+    sets = [set for count in range(MOST + 1) for set in combinations(range(width), count)]
+    members = np.array([(*set, *[width] * (MOST - len(set))) for set in sets])
+    return _Few(np.append(1 << np.arange(width), 0)[members].sum(axis=1), members.T.copy())
 
 
 @cache
 def _number() -> dict[str, int]:
     return {id: number for number, id in enumerate(causes())}
-
-
-_NOBODY: Whole = np.zeros(0, np.int64)
 
 
 @cache

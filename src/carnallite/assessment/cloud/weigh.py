@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +124,13 @@ def student(t: Numbers) -> Numbers:
     return np.where(t <= 0, tail, 1.0 - tail)
 
 
+def limits(test: str, low: float, high: float, left: float = 1.0) -> tuple[float, float]:
+    """Return between which logarithms a result lies, in units of the spread of its error; `left` as in `chance`."""
+    spread = left * errors()[test].spread
+    least = math.log(low) / spread - NARROW / 2 if low > 0 else -math.inf
+    return least, math.log(high) / spread + NARROW / 2 if high > 0 else -math.inf
+
+
 def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0, *, heavy: bool = True) -> Numbers:
     """Return the logarithm of the chance of one result for each member.
 
@@ -134,11 +142,10 @@ def chance(test: str, low: float, high: float, shown: Numbers, left: float = 1.0
         Whether errors have heavy tails: a result may be plainly wrong. Without them it must be shown.
     """
     below = student if heavy else ndtr
-    spread = left * errors()[test].spread
+    least, most = limits(test, low, high, left)
     with np.errstate(divide="ignore", invalid="ignore"):
-        centre = np.log(shown)
-        upper = (np.log(high) - centre) / spread + NARROW / 2
-        lower = (np.log(low) - centre) / spread - NARROW / 2 if low > 0 else np.full_like(centre, -np.inf)
+        centre = np.log(shown) / (left * errors()[test].spread)
+        upper, lower = most - centre, least - centre
     flip = lower > 0  # the far tail keeps its digits on the lower side
     found = below(np.where(flip, -lower, upper)) - below(np.where(flip, -upper, lower))
     logarithm: Numbers = np.log(np.maximum(found, 1e-300))

@@ -1,24 +1,11 @@
-"""Compile a system of equations to a folder with one library for each level of processor.
-
-Flags: ``-O2`` because the generated code is straight lines of vector operations, where more costs time to compile and
-gains nothing; no ``errno`` and no traps, which nobody reads; products and sums may fuse, which is faster and more
-exact. ``-ffast-math`` is not used: it would let the compiler assume that there is no NaN, and steps into the impossible
-are recognised by their NaN.
-"""
+"""Compile a system of equations to a kernel: its C is generated, and compiled for each level of processor."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
-import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from carnallite.errors import CarnalliteError
 from carnallite.physiology.generate.c import source
+from carnallite.physiology.generate.compiler import compiled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,40 +13,11 @@ if TYPE_CHECKING:
     from carnallite.physiology.generate.c import Tableau
     from carnallite.physiology.generate.system import System
 
-FLAGS = (
-    "-std=gnu11",
-    "-O2",
-    "-fPIC",
-    "-shared",
-    "-fvisibility=hidden",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-fno-strict-aliasing",
-    "-ffp-contract=fast",
-    "-Wno-psabi",
-)
-_X86: dict[str, tuple[str, ...]] = {
-    "x86-64-v4": ("-march=x86-64-v4", "-mprefer-vector-width=512", "-DLANES=8"),
-    "x86-64-v4-narrow": ("-march=x86-64-v4", "-DLANES=2"),
-    "x86-64-v3": ("-march=x86-64-v3", "-DLANES=4"),
-    "baseline": ("-DLANES=2",),
-}
-_OTHER: dict[str, tuple[str, ...]] = {"baseline": ("-DLANES=2",)}
-
-
-class CompilerMissing(CarnalliteError):
-    """There is no C compiler on this machine."""
-
-
-class CompilationFailed(CarnalliteError):
-    """The C compiler refused a kernel."""
+KERNEL = "kernel"
 
 
 def build(system: System, folder: Path, *, methods: dict[str, Tableau] | None = None) -> Path:
     """Compile the kernel of a system, unless this very kernel is there already; return the folder to `load`.
-
-    The folder is named after the source, so another system, method or generator never meets an old library. Files
-    appear there whole or not at all: processes that build the same kernel at the same time do not disturb each other.
 
     Raises
     ------
@@ -70,49 +28,4 @@ def build(system: System, folder: Path, *, methods: dict[str, Tableau] | None = 
     CompilationFailed
         The compiler reports an error.
     """
-    text = source(system, methods)
-    digest = blake2b("\n".join([text, *FLAGS, repr(variants())]).encode(), digest_size=8).hexdigest()
-    place = folder / f"kernel-{digest}"
-    place.mkdir(parents=True, exist_ok=True)
-    code = place / "kernel.c"
-    if not code.exists():
-        part = place / f"kernel.{os.getpid()}.part"
-        part.write_text(text, "utf-8")
-        part.replace(code)
-    missing = [name for name in variants() if not (place / f"{name}.so").exists()]
-    if missing:
-        compiler = find_compiler()
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(lambda name: _compile(compiler, code, name), missing))
-    return place
-
-
-def variants() -> dict[str, tuple[str, ...]]:
-    """Return the flags of each library that this machine's compiler makes, by its name."""
-    return _X86 if platform.machine().lower() in ("x86_64", "amd64") else _OTHER
-
-
-def find_compiler() -> tuple[str, ...]:
-    """Return the command of a C compiler.
-
-    Raises
-    ------
-    CompilerMissing
-        Neither ``CC`` nor cc, gcc or clang can be run.
-    """
-    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
-        words = tuple(shlex.split(command))
-        if words and shutil.which(words[0]):
-            return words
-    do = "Install gcc or clang, or name one in the environment variable CC."
-    raise CompilerMissing("compiler", "none of CC, cc, gcc and clang can be run.", do)
-
-
-def _compile(compiler: tuple[str, ...], code: Path, name: str) -> None:
-    part, done = code.with_name(f"{name}.{os.getpid()}.part"), code.with_name(f"{name}.so")
-    command = [*compiler, *FLAGS, *variants()[name], "-o", str(part), str(code), "-lm"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if result.returncode:
-        first = next(iter(result.stderr.splitlines()), "no message")
-        raise CompilationFailed(f"{compiler[0]}, {name}", first, f"Its source is {code}.")
-    part.replace(done)
+    return compiled(source(system, methods), folder / KERNEL)
