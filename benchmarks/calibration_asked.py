@@ -13,7 +13,7 @@ from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.shown import BODY, TESTS
 from carnallite.assessment.individual import _alerts, _cannot_tell, _causes, _is_withheld, _with_none
-from carnallite.assessment.infer import network
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import panel
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from carnallite.assessment.cloud.shown import BODY, CLOSE, TESTS, estimated, par
 from carnallite.assessment.cloud.under import under_at
 from carnallite.assessment.cloud.weigh import TAILS, errors, numbers, weights
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import network, told, told_of
+from carnallite.assessment.infer import told
+from carnallite.assessment.network import network, told_of
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population

@@ -9,7 +9,8 @@ from calibration_patients import DECISIVE, templates
 
 from carnallite.assessment.cloud.judge import SETS, judge
 from carnallite.assessment.columns import results_in
-from carnallite.assessment.infer import network, told
+from carnallite.assessment.infer import told
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 

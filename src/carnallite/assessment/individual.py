@@ -16,8 +16,9 @@ from carnallite.assessment.cloud.why import reasons
 from carnallite.assessment.cloud.words import balance_of, fit_of, holds, share_of
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT, UNKNOWN, Facts
-from carnallite.assessment.infer import among, network, some, to_disorders, unexplained
+from carnallite.assessment.infer import among, some, to_disorders, unexplained
 from carnallite.assessment.investigate import next_tests
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import DISORDERS, MEASURES, Panel, Survey, panel, survey
 from carnallite.assessment.results import results
 from carnallite.assessment.tell import facts_for, facts_of_finding

@@ -9,16 +9,17 @@ of these sets is weighed in `carnallite.assessment.cloud`.
 
 from __future__ import annotations
 
-import math
-from functools import cache, lru_cache
-from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
 from carnallite.assessment.columns import Columns, evaluate, finding
 from carnallite.assessment.facts import ABSENT, PRESENT
+from carnallite.assessment.network import against, network, parts, promise_of, told
+from carnallite.assessment.odds import odds_of
+from carnallite.assessment.subsets import all_sets, members, normal, reduced
 from carnallite.knowledge import knowledge
 
 if TYPE_CHECKING:
@@ -32,31 +33,6 @@ if TYPE_CHECKING:
 
 EPISODE = "_episode"  # with it ends the name of a finding that an ion was out of range in the last days
 _CANDIDATES = 10
-_SURE = 1e-9
-_FITTINGS = 8  # rounds at most in which each cause gets its own prior back
-_FITTED = 2e-4  # [1] error of a prior at which no further round is needed
-_POSSIBLE = 1e-12  # [1] a finding that nothing brings is kept just possible
-_FACTORS = 16  # chances, none below `_POSSIBLE`, whose product is still a number
-_TOGETHER = 16  # patients whose sets are weighed at once: they fit into the cache of a core
-
-
-class Network(msgspec.Struct, frozen=True):
-    """Causes and findings as matrices.
-
-    Attributes
-    ----------
-    causes, findings : tuple of str
-        Their ids, in the order of rows and columns.
-    strength : "cause finding"
-        [1] Chance that a cause, acting alone, produces a finding.
-    background : "finding"
-        [1] Chance of a finding when no cause acts.
-    """
-
-    causes: tuple[str, ...]
-    findings: tuple[str, ...]
-    strength: Reals
-    background: Reals
 
 
 class Posterior(msgspec.Struct, frozen=True):
@@ -90,22 +66,6 @@ class Posterior(msgspec.Struct, frozen=True):
     state: NDArray[np.int8]
 
 
-@cache
-def network() -> Network:
-    """Return the network that the data files describe."""
-    known = knowledge()
-    causes = tuple(known.causes)
-    told = {clue.finding for cause in known.causes.values() for clue in cause.clues}
-    findings = tuple(id for id in known.findings if id in told)
-    column = {id: number for number, id in enumerate(findings)}
-    strength = np.zeros((len(causes), len(findings)))
-    for row, id in enumerate(causes):
-        for clue in known.causes[id].clues:
-            strength[row, column[clue.finding]] = min(clue.probability, 1 - _SURE)
-    background = np.array([known.findings[id].background.probability for id in findings])
-    return Network(causes, findings, strength, np.clip(background, 1e-6, 1 - _SURE))
-
-
 def chosen_prior(priors: Iterable[Prior], columns: Columns) -> tuple[Reals, NDArray[np.int64]]:
     """Return for everybody the probability of the first entry that holds, and which one it was."""
     probability = np.zeros(columns.size)
@@ -128,10 +88,10 @@ def infer(columns: Columns) -> Posterior:
     net = network()
     prior, matched = _priors(columns)
     state = np.stack([finding(id, columns) for id in net.findings], axis=1)
-    sets = _sets(min(_CANDIDATES, len(net.causes)))
-    candidates = _promising(_promise(prior, state))
-    odds = _odds(prior, candidates, _together(columns).T)
-    joint, marginal = _weighed(prior, state, candidates, odds + _told(candidates, state, np.ones_like(state, bool)))
+    sets = all_sets(min(_CANDIDATES, len(net.causes)))
+    candidates = _promising(promise_of(prior, state))
+    odds = odds_of(prior, candidates, _together(columns).T)
+    joint, marginal = _weighed(prior, state, candidates, odds + told(candidates, state, np.ones_like(state, bool)))
     return Posterior(prior, marginal, matched, candidates, sets, odds, joint, state)
 
 
@@ -196,127 +156,9 @@ def unexplained(posterior: Posterior, row: int, finding: str) -> Reals:
     """Return for each set of causes the chance that neither it nor the background brings a finding: "set"."""
     net = network()
     column = net.findings.index(finding)
-    missed = 1 - net.strength[posterior.candidates[row], column]
-    return _products(missed, np.array(1 - net.background[column]))
-
-
-@cache
-def _sets(size: int) -> NDArray[np.bool_]:
-    """Return all sets of `size` candidates, the empty one first, smaller ones before larger ones."""
-    chosen = [group for count in range(size + 1) for group in combinations(range(size), count)]
-    sets = np.zeros((len(chosen), size), dtype=bool)
-    for row, group in enumerate(chosen):
-        sets[row, list(group)] = True
-    return sets
-
-
-@cache
-def _numbered(size: int) -> NDArray[np.int64]:
-    """Return for each of all sets its number, which has a bit for each candidate."""
-    found: NDArray[np.int64] = _sets(size) @ (1 << np.arange(size))
-    return found
-
-
-@cache
-def _rows(size: int) -> NDArray[np.int64]:
-    """Return which of all sets has each number."""
-    return np.argsort(_numbered(size))
-
-
-def _products(each: Reals, start: Reals) -> Reals:
-    """Return for each set the product of what stands for its candidates ("... candidate"), and a start: "... set"."""
-    return _over_sets(np.multiply, each, start)
-
-
-def _over_sets(join: np.ufunc, each: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
-    return _by_number(join, each, start).take(_numbered(each.shape[-1]), axis=-1)
-
-
-def _by_number(join: np.ufunc, each: NDArray[Any], start: NDArray[Any]) -> NDArray[Any]:
-    """Return the same by the number of each set: those with a candidate follow those without it, joined with it."""
-    size = each.shape[-1]
-    found = np.empty((*each.shape[:-1], 1 << size), each.dtype)
-    found[..., 0] = start
-    for place in range(size):
-        half = 1 << place
-        join(found[..., :half], each[..., place, None], out=found[..., half : 2 * half])
-    return found
-
-
-@lru_cache(maxsize=4096)
-def united(each: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return for each of all sets the bits that stand for any of its candidates: "set"; `each` holds those of each."""
-    found = _over_sets(np.bitwise_or, np.array(each), np.array(0))
-    found.flags.writeable = False
-    return found
-
-
-def _shares(joint: Reals) -> Reals:
-    """Return how much falls to the sets that hold each candidate: "patient number" -> "patient candidate"."""
-    found: Reals = np.empty((len(joint), joint.shape[1].bit_length() - 1))
-    for place in reversed(range(found.shape[1])):
-        has_not, has = joint[:, : 1 << place], joint[:, 1 << place :]
-        found[:, place] = has.sum(axis=1)
-        joint = has_not + has
-    return found
-
-
-def told_of(acting: NDArray[np.bool_], state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
-    """Return how probable some findings are in people with known causes ("person cause"): "person" [log]."""
-    present, absent = (state == PRESENT) & which, (state == ABSENT) & which
-    brought = brought_of(acting)
-    chance: Reals = np.log(brought[:, present]).sum(axis=1) + np.log1p(-brought[:, absent]).sum(axis=1)
+    spared = np.log1p(-net.strength[posterior.candidates[row], column])
+    chance: Reals = (1 - net.background[column]) * np.exp(members(len(spared)) @ spared)
     return chance
-
-
-def brought_of(acting: NDArray[np.bool_]) -> Reals:
-    """Return how probable each finding is in people with known causes ("person cause"): "person finding" [1]."""
-    missed = acting.astype(float) @ np.log1p(-network().strength) + np.log1p(-network().background)
-    brought: Reals = np.clip(-np.expm1(missed), _POSSIBLE, 1 - _POSSIBLE)
-    return brought
-
-
-def _told(candidates: NDArray[np.int64], state: NDArray[np.int8], which: NDArray[np.bool_]) -> Reals:
-    """Return how probable some findings ("patient finding") are under each set of causes: "patient set" [log]."""
-    size = candidates.shape[1]
-    found: Reals = np.empty((len(state), 1 << size))
-    for part in _parts(len(state)):
-        present, absent = (state[part] == PRESENT) & which[part], (state[part] == ABSENT) & which[part]
-        found[part] = _absent(candidates[part], absent) + _present(candidates[part], present)
-    return found.take(_numbered(size), axis=1)
-
-
-def _absent(candidates: NDArray[np.int64], absent: NDArray[np.bool_]) -> Reals:
-    spared, quiet = np.log1p(-network().strength), np.log1p(-network().background)
-    each = np.where(absent[:, None], spared[candidates], 0.0).sum(axis=2)
-    return _by_number(np.add, each, np.where(absent, quiet, 0.0).sum(axis=1))
-
-
-def _present(candidates: NDArray[np.int64], present: NDArray[np.bool_]) -> Reals:
-    net, found = network(), np.zeros((len(candidates), 1 << candidates.shape[1]))
-    there, is_there = _listed(present)
-    missed = np.where(is_there[:, :, None], 1 - net.strength.T[there[:, :, None], candidates[:, None]], 0.0)
-    start = np.where(is_there, 1 - net.background[there], 0.0)
-    for first in range(0, there.shape[1], _FACTORS):
-        some = slice(first, first + _FACTORS)
-        brought = 1 - _by_number(np.multiply, missed[:, some], start[:, some])
-        np.maximum(brought, _POSSIBLE, out=brought)
-        found += np.log(np.multiply.reduce(brought, axis=1))
-    return found
-
-
-def _listed(has: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the findings that each patient has ("patient place"), and which places are taken."""
-    count = has.sum(axis=1)
-    taken = np.arange(count.max(initial=0)) < count[:, None]
-    found = np.zeros(taken.shape, np.int64)
-    found[taken] = np.nonzero(has)[1]
-    return found, taken
-
-
-def _parts(size: int) -> Iterable[slice]:
-    """Yield slices of patients who are computed together; nobody's last digits depend on who they are."""
-    return (slice(first, first + _TOGETHER) for first in range(0, size, _TOGETHER))
 
 
 class Reconsidered(NamedTuple):
@@ -348,12 +190,12 @@ def reconsidered(
     """
     mine = some(posterior, rows)
     prior, state = mine.prior, mine.state
-    candidates = _promising(np.logaddexp(_promise(prior, state), _promise(prior, state, ~doubted)))
-    odds = _odds(prior, candidates, _together(columns)[:, rows].T)
-    told = [_told(candidates, state, which) for which in (~doubted, doubted)]
-    joint, marginal = _weighed(prior, state, candidates, odds + told[0] + told[1])
+    candidates = _promising(np.logaddexp(promise_of(prior, state), promise_of(prior, state, ~doubted)))
+    odds = odds_of(prior, candidates, _together(columns)[:, rows].T)
+    sure, unsure = (told(candidates, state, which) for which in (~doubted, doubted))
+    joint, marginal = _weighed(prior, state, candidates, odds + sure + unsure)
     mine = msgspec.structs.replace(mine, marginal=marginal, candidates=candidates, odds=odds, joint=joint)
-    return Reconsidered(mine, *told)
+    return Reconsidered(mine, sure, unsure)
 
 
 def some(posterior: Posterior, rows: Sequence[int] | slice) -> Posterior:
@@ -399,13 +241,6 @@ def likely_in(columns: Columns, posterior: Posterior, row: int) -> dict[str, flo
     return dict(zip(network().causes, marginal.tolist(), strict=True))
 
 
-def reduced(sets: NDArray[np.bool_], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each of all sets ("set cause") the number of the set that has only some of its causes."""
-    number = _numbered(sets.shape[1])
-    kept = int(which @ (1 << np.arange(sets.shape[1])))
-    return np.asarray(_rows(sets.shape[1])[number & kept])
-
-
 @cache
 def _disorders() -> dict[str, tuple[str, ...]]:
     """Return the disorders of ions that each cause brings."""
@@ -416,28 +251,9 @@ def _disorders() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _promise(prior: Reals, state: NDArray[np.int8], which: NDArray[np.bool_] | None = None) -> Reals:
-    """Return what speaks for each cause alone, by all or some findings: "patient cause" [log]."""
-    spared, brings = _alone()
-    present, absent = state == PRESENT, state == ABSENT
-    if which is not None:
-        present, absent = present & which, absent & which
-    found = _logit(prior)
-    for row, (there, missing) in enumerate(zip(present.astype(float), absent.astype(float), strict=True)):
-        found[row] += brings @ there + spared @ missing
-    return found
-
-
 def _promising(promise: Reals) -> NDArray[np.int64]:
     """Return the causes that are weighed jointly, the most promising first: "patient candidate"."""
     return np.argsort(-promise, axis=1, kind="stable")[:, : min(_CANDIDATES, promise.shape[1])]
-
-
-@cache
-def _alone() -> tuple[Reals, Reals]:
-    """Return what the absence and the presence of a finding say for each cause alone: "cause finding" [log]."""
-    spared, background = np.log1p(-network().strength), network().background
-    return spared, np.log(-np.expm1(spared + np.log1p(-background)) / background)
 
 
 def _weighed(prior: Reals, state: NDArray[np.int8], candidates: NDArray[np.int64], score: Reals) -> tuple[Reals, Reals]:
@@ -445,147 +261,10 @@ def _weighed(prior: Reals, state: NDArray[np.int8], candidates: NDArray[np.int64
 
     A cause that is not among the candidates is weighed alone against the best set, so that none is dropped.
     """
-    sets, marginal = _sets(candidates.shape[1]), np.empty_like(prior)
+    sets, marginal = all_sets(candidates.shape[1]), np.empty_like(prior)
     best = sets[score.argmax(axis=1)]
-    for part in _parts(len(prior)):
-        marginal[part] = _against(prior[part], state[part], candidates[part], best[part])
+    for part in parts(len(prior)):
+        marginal[part] = against(prior[part], state[part], candidates[part], best[part])
     joint, mine = normal(score)
     np.put_along_axis(marginal, candidates, mine, axis=1)
     return joint, marginal
-
-
-def normal(score: Reals) -> tuple[Reals, Reals]:
-    """Return how probable each set and each candidate is, of what speaks for each set ("patient set", log)."""
-    joint = np.exp(score - score.max(axis=1, keepdims=True))
-    joint /= joint.sum(axis=1, keepdims=True)
-    return joint, _shares(joint.take(_rows(joint.shape[1].bit_length() - 1), axis=1))
-
-
-def _against(prior: Reals, state: NDArray[np.int8], candidates: NDArray[np.int64], best: NDArray[np.bool_]) -> Reals:
-    """Return how probable each cause is beside a set ("patient candidate") to which it is added: "patient cause"."""
-    net, (spared, _) = network(), _alone()
-    there, is_there = _listed(state == PRESENT)
-    missed = np.where(best[:, None], 1 - net.strength.T[there[:, :, None], candidates[:, None]], 1.0)
-    missed = (1 - net.background[there]) * np.multiply.reduce(missed, axis=2)
-    with_it = np.maximum(1 - missed[:, :, None] * (1 - net.strength.T[there]), _POSSIBLE)
-    gain = np.log(with_it / np.maximum(1 - missed, _POSSIBLE)[:, :, None])
-    odds = _logit(prior) + np.where(is_there[:, :, None], gain, 0.0).sum(axis=1)
-    odds += np.where((state == ABSENT)[:, None], spared, 0.0).sum(axis=2)
-    found: Reals = 1 / (1 + np.exp(-odds))
-    return found
-
-
-def _odds(prior: Reals, candidates: NDArray[np.int64], together: NDArray[np.bool_]) -> Reals:
-    """Return the prior odds of each set ("patient set", log): pairs go together, and no cause is commoner by that."""
-    alone, size = np.take_along_axis(_logit(prior), candidates, axis=1), candidates.shape[1]
-    place = np.full(prior.shape, -1)
-    np.put_along_axis(place, candidates, np.arange(size)[None], axis=1)
-    more, larger = np.zeros((len(prior), size, size)), []
-    for number, pair in enumerate(_pairs()):
-        own = np.sort(place[:, pair.causes], axis=1)
-        rows = np.flatnonzero(together[:, number] & (own[:, 0] >= 0))
-        if len(pair.causes) == 2:
-            more[rows, own[rows, 0], own[rows, 1]] += pair.ratio
-        else:
-            larger += [_Larger(row, tuple(own[row].tolist()), pair.ratio) for row in rows.tolist()]
-    _fit(alone, np.take_along_axis(prior, candidates, axis=1), more, larger)
-    odds = _joined(alone, more).take(_numbered(size), axis=1)
-    for one in larger:
-        odds[one.row] += one.ratio * _holding(size, one.places)
-    return odds
-
-
-def _fit(alone: Reals, prior: Reals, more: Reals, larger: Sequence[_Larger]) -> None:
-    """Change the odds of candidates alone so that each gets its own prior back, though pairs go together.
-
-    Candidates that are in no pair are independent of all others and keep theirs.
-
-    Parameters
-    ----------
-    alone, prior : "patient candidate"
-        [log] and [1].
-    more : "patient candidate candidate"
-        [log] How much commoner two are together, the first before the second.
-    larger : sequence of _Larger
-    """
-    linked = (more != 0).any(axis=1) | (more != 0).any(axis=2)
-    for one in larger:
-        linked[one.row, list(one.places)] = True
-    for size in np.unique(linked.sum(axis=1)).tolist():
-        rows = np.flatnonzero(linked.sum(axis=1) == size)
-        if size:
-            places = np.nonzero(linked[rows])[1].reshape(-1, size)
-            extra = np.zeros((len(rows), 1 << size))
-            for one in larger:
-                if one.row in rows:
-                    mine = int(np.searchsorted(rows, one.row))
-                    own = np.searchsorted(places[mine], one.places).tolist()
-                    extra[mine, _numbered(size)] += one.ratio * _holding(size, tuple(own))
-            ends = rows[:, None], places
-            both = more[rows[:, None, None], places[:, :, None], places[:, None]]
-            alone[ends] = _alone_in(alone[ends], prior[ends], _joined(np.zeros(places.shape), both) + extra)
-
-
-def _alone_in(given: Reals, prior: Reals, more: Reals) -> Reals:
-    """Return odds of candidates alone with which each gets its own prior back: "patient candidate" [log].
-
-    Parameters
-    ----------
-    more : "patient number"
-        [log] How much commoner each set is than its candidates alone would say.
-    """
-    fitted, left = given.copy(), np.arange(len(given))
-    for _ in range(_FITTINGS):
-        odds = _by_number(np.add, fitted[left], np.array(0.0)) + more[left]
-        chance = np.exp(odds - odds.max(axis=1, keepdims=True))
-        now = _shares(chance) / chance.sum(axis=1, keepdims=True)
-        is_off = np.abs(now - prior[left]).max(axis=1) >= _FITTED
-        left, now = left[is_off], now[is_off]
-        if not len(left):
-            break
-        fitted[left] += given[left] - _logit(now)
-    return fitted
-
-
-def _joined(alone: Reals, more: Reals) -> Reals:
-    """Return the odds of each set by its number: what stands for its candidates and for two of them together."""
-    size = alone.shape[1]
-    found: Reals = np.zeros((len(alone), 1 << size))
-    for place in range(size):
-        half = 1 << place
-        added = _by_number(np.add, more[:, :place, place], alone[:, place])
-        np.add(found[:, :half], added, out=found[:, half : 2 * half])
-    return found
-
-
-class _Pair(NamedTuple):
-    """Causes that go together, by their numbers, and how much commoner all of them are [log]."""
-
-    causes: tuple[int, ...]
-    ratio: float
-
-
-class _Larger(NamedTuple):
-    """More than two candidates of one patient that go together, by their places, and how much commoner they are."""
-
-    row: int
-    places: tuple[int, ...]
-    ratio: float
-
-
-@cache
-def _pairs() -> tuple[_Pair, ...]:
-    number = {id: row for row, id in enumerate(network().causes)}
-    known = knowledge().pairs.values()
-    return tuple(_Pair(tuple(number[id] for id in pair.causes), math.log(pair.odds_ratio)) for pair in known)
-
-
-def _logit(chance: Reals) -> Reals:
-    found: Reals = np.log(chance) - np.log1p(-chance)
-    return found
-
-
-@cache
-def _holding(size: int, places: tuple[int, ...]) -> Reals:
-    """Return which sets hold all of some candidates: 1 or 0."""
-    return _sets(size)[:, list(places)].all(axis=1).astype(float)

@@ -10,7 +10,8 @@ from carnallite.assessment.cloud import ask
 from carnallite.assessment.cloud.weigh import numbers
 from carnallite.assessment.columns import evaluate
 from carnallite.assessment.facts import PRESENT, UNKNOWN
-from carnallite.assessment.infer import network, unexplained
+from carnallite.assessment.infer import unexplained
+from carnallite.assessment.network import network
 from carnallite.assessment.values import Answer, NextTest
 from carnallite.knowledge import knowledge
 

@@ -9,7 +9,8 @@ import pytest
 
 from carnallite.assessment.columns import Columns
 from carnallite.assessment.facts import ABSENT, PRESENT
-from carnallite.assessment.infer import Posterior, infer, network
+from carnallite.assessment.infer import Posterior, infer
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from records import answer, condition, drug, observation, read

@@ -11,7 +11,7 @@ from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.sets import replaced
 from carnallite.assessment.columns import results_in
 from carnallite.assessment.individual import either
-from carnallite.assessment.infer import network
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import panel
 from carnallite.physiology import engine
 from carnallite.record.sketch import read_sketch

@@ -14,7 +14,7 @@ from carnallite.assessment.cloud.judge import judge
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.sift import sift
 from carnallite.assessment.cloud.weigh import TAILS, student
-from carnallite.assessment.infer import network
+from carnallite.assessment.network import network
 from carnallite.assessment.panel import Panel, panel
 from carnallite.physiology import engine
 from carnallite.record.sketch import read_sketch

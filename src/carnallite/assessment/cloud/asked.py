@@ -16,7 +16,9 @@ from carnallite.assessment.cloud.under import under_of
 from carnallite.assessment.cloud.weigh import errors
 from carnallite.assessment.columns import evaluate, results_in
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import network, reconsidered, reduced, united
+from carnallite.assessment.infer import reconsidered
+from carnallite.assessment.network import network
+from carnallite.assessment.subsets import reduced, united
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 

@@ -24,7 +24,8 @@ from carnallite.assessment.cloud.sets import (
     unread,
 )
 from carnallite.assessment.cloud.weigh import likelihood, worth
-from carnallite.assessment.infer import among, reduced
+from carnallite.assessment.infer import among
+from carnallite.assessment.subsets import reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,8 @@ import numpy as np
 
 from carnallite.assessment.cloud.members import causes
 from carnallite.assessment.cloud.weigh import numbers
-from carnallite.assessment.infer import network, normal, told_of, united
+from carnallite.assessment.network import network, told_of
+from carnallite.assessment.subsets import normal, united
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,9 @@ from carnallite.assessment.cloud.members import MOST, causes, forms, forms_of
 from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, described_by, replaced, scores, unread
 from carnallite.assessment.cloud.under import usual
 from carnallite.assessment.facts import ABSENT, PRESENT
-from carnallite.assessment.infer import among, brought_of, united
+from carnallite.assessment.infer import among
+from carnallite.assessment.network import brought_of
+from carnallite.assessment.subsets import united
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
