@@ -17,6 +17,7 @@ from carnallite.assessment import Assessment
 from carnallite.physiology import engine
 from carnallite.plan import Advice, advise
 from carnallite.record import read_record
+from carnallite.surfaces.overdue import dated, this_day
 from hooked import CASES, RECORD, Client, resources
 from service.test_hooks import ASKING, FIRST, Server, outcome
 
@@ -47,7 +48,7 @@ def test_the_service_says_what_the_command_line_says(client: Client, case: Path)
     for field in ("states", "emergencies", "unsafe", "samples", "causes", "joint", "factors", "next_tests", "missing"):
         assert getattr(told, field) == getattr(own, field), field
     assert told.provenance == own.provenance
-    assert json.loads(answer.content) == json.loads(msgspec.json.encode(own))
+    assert json.loads(answer.content) == json.loads(msgspec.json.encode(dated(own, this_day())))
 
 
 def test_the_command_line_itself_prints_the_same(client: Client) -> None:

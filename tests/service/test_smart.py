@@ -23,6 +23,7 @@ from carnallite import __version__
 from carnallite.errors import SettingError
 from carnallite.plan import advise
 from carnallite.record import read_record
+from carnallite.surfaces.overdue import dated, this_day
 from carnallite.surfaces.report import render_html
 from carnallite.surfaces.service import smart
 from carnallite.surfaces.service.application import add
@@ -117,7 +118,7 @@ def test_the_report_of_the_open_chart(tmp_path: Path) -> None:
         response = launch.back(code=ehr.authorized(to), state=asked["state"])
         assert response.status_code == 200
         reading = read_record(CASES[0])
-        made = advise(reading, version=__version__, depth="library")
+        made = dated(advise(reading, version=__version__, depth="library"), this_day())
         assert differences(response.text, render_html(made, reading.timeline, units="si")) <= 2, "its digest alone"
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["referrer-policy"] == "no-referrer"

@@ -20,7 +20,8 @@ CONTRACT = {
     "type": "object",
     "required": [
         "schema", "index", "states", "emergencies", "unsafe", "causes", "factors", "joint", "balance", "fit", "plans",
-        "forecast", "magnesium_explains", "next_tests", "cannot_tell", "either", "missing", "issues", "provenance",
+        "forecast", "magnesium_explains", "next_tests", "cannot_tell", "either", "missing", "issues", "overdue",
+        "provenance",
     ],
     "properties": {
         "schema": {"const": "carnallite.assessment/1"},
@@ -58,6 +59,7 @@ CONTRACT = {
         "either": {"type": "array", "items": {"type": "string"}},
         "missing": {"type": "array", "items": {"type": "string"}},
         "issues": {"type": "array", "items": {"required": ["code", "where", "what", "do"]}},
+        "overdue": {"type": "array", "items": {"required": ["content", "checked", "due", "owner"]}},
         "provenance": {"required": ["version", "model", "library", "record"]},
     },
     "$defs": {"alerts": {"type": "array", "items": {"required": ["id", "summary", "why"]}}},

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from carnallite.knowledge import Reviewed
 from carnallite.record import Issue
 
 State = Literal["low", "normal", "high", "unknown"]
@@ -236,4 +237,5 @@ class Assessment(Value, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     issues: tuple[Issue, ...]
     results: tuple[Result, ...]
+    overdue: tuple[Reviewed, ...] = ()  # supplied by the surfaces, which have a clock
     provenance: Provenance

@@ -13,6 +13,7 @@ from carnallite.knowledge.plan_schema import (
     Step,
     Strategy,
 )
+from carnallite.knowledge.review import Reviewed, Row, overdue, reviewed, reviews, rows
 from carnallite.knowledge.schema import (
     Acting,
     Cause,
@@ -70,7 +71,9 @@ __all__ = [
     "Prior",
     "Reference",
     "Regimen",
+    "Reviewed",
     "Route",
+    "Row",
     "Rule",
     "Safety",
     "Setting",
@@ -87,4 +90,8 @@ __all__ = [
     "find_all",
     "ingredients",
     "knowledge",
+    "overdue",
+    "reviewed",
+    "reviews",
+    "rows",
 ]

@@ -22,6 +22,7 @@ from carnallite.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from carnallite.record import Reading
 
@@ -39,7 +40,7 @@ HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from
   carnallite screen SOURCE --out DIR everybody of a hospital: a work list, and a report on the cohort
   carnallite serve                   cards (CDS Hooks) and FHIR answers over HTTP; audit reads its log
   carnallite simulate SCENARIO.toml  the body alone: a person, causes, drugs and doses over time
-  carnallite explain ID              a cause, drug, statement or test, with its sources; --list names all
+  carnallite explain ID, knowledge   a cause, drug, rule or test with its sources; all of them, and when checked
   carnallite validate, export sbml   how near the body comes to published observations; its model for others
   carnallite template, fetch, doctor a CSV timeline to fill in; records by Bulk Data; check the installation
 
@@ -48,14 +49,20 @@ Research software for clinicians. It is not a medical device; the clinician deci
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, today: date | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    today : date, optional
+        On which knowledge may be overdue; by default the day by the clock.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets a question mark
     try:
         if given:
-            options = _parser().parse_args(given)
+            options = _parser().parse_args(given, argparse.Namespace(today=today or datetime.now(UTC).date()))
             code = int(options.run(options))
         else:
             sys.stdout.write(HELLO)
@@ -119,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("id", metavar="ID", nargs="?")
     explain.add_argument("--list", action="store_true", help="print all ids")
     explain.set_defaults(run=_explain)
+    known = commands.add_parser("knowledge", help="every rule, cause, step and limit: when checked, when due again")
+    known.add_argument("--csv", action="store_true", help="print CSV")
+    known.add_argument("--json", action="store_true", help="print JSON")
+    known.set_defaults(run=_knowledge)
     template = commands.add_parser("template", help="print a CSV timeline to fill in")
     template.set_defaults(run=_template)
     export = commands.add_parser("export", help="the model of the body for other simulators")
@@ -280,6 +291,7 @@ def _moment(text: str) -> datetime:
 def _assess(options: argparse.Namespace) -> int:
     from carnallite.plan import advise  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
+    from carnallite.surfaces.overdue import dated  # noqa: PLC0415
     from carnallite.surfaces.progress import Stages  # noqa: PLC0415
 
     units: Literal["si", "us"] = "us" if options.units == "us" else "si"
@@ -304,6 +316,7 @@ def _assess(options: argparse.Namespace) -> int:
         answer = advise(
             reading, before=before, version=__version__, depth=options.depth, limits=options.limits, said=stages.say
         )
+    answer = dated(answer, options.today)
     if reports:
         from carnallite.surfaces.report import render_html  # noqa: PLC0415
 
@@ -337,6 +350,7 @@ def _screen(options: argparse.Namespace) -> int:
 def _forecast(options: argparse.Namespace) -> int:
     from carnallite.plan import foretell  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
+    from carnallite.surfaces.overdue import dated  # noqa: PLC0415
     from carnallite.surfaces.progress import Stages  # noqa: PLC0415
 
     if options.plot and options.plot.exists() and not options.force:
@@ -348,6 +362,7 @@ def _forecast(options: argparse.Namespace) -> int:
         answer = foretell(
             reading, options.plan, days=options.days, version=__version__, limits=options.limits, said=stages.say
         )
+    answer = dated(answer, options.today)
     if options.plot:
         from carnallite.surfaces.outlook import figure  # noqa: PLC0415
 
@@ -356,7 +371,8 @@ def _forecast(options: argparse.Namespace) -> int:
             options.plot.write_text(drawn, "utf-8")
             sys.stderr.write(f"figure: {options.plot}\n")
     if options.json:
-        return _print_json({"plans": answer.plans, "forecast": answer.forecast, "provenance": answer.provenance})
+        told = {"plans": answer.plans, "forecast": answer.forecast, "overdue": answer.overdue}
+        return _print_json(told | {"provenance": answer.provenance})
     from carnallite.surfaces.terminal import render_plans  # noqa: PLC0415
 
     sys.stdout.write(render_plans(answer, units=options.units, **_terminal()))
@@ -437,6 +453,13 @@ def _explain(options: argparse.Namespace) -> int:
     return OK
 
 
+def _knowledge(options: argparse.Namespace) -> int:
+    from carnallite.surfaces.reviewed import as_csv, as_json, as_table  # noqa: PLC0415
+
+    sys.stdout.write(as_json() if options.json else as_csv() if options.csv else as_table(options.today))
+    return OK
+
+
 def _template(options: argparse.Namespace) -> int:
     del options
     from carnallite.record.tabular import template  # noqa: PLC0415
@@ -467,9 +490,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    del options
     from carnallite.surfaces.doctor import examined  # noqa: PLC0415
 
-    text, is_well = examined()
+    text, is_well = examined(options.today)
     sys.stdout.write(text)
     return OK if is_well else FAILED

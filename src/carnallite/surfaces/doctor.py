@@ -7,16 +7,21 @@ import platform
 import shutil
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from carnallite import __version__
 from carnallite.assessment.check import faults
 from carnallite.errors import CarnalliteError
-from carnallite.knowledge import knowledge
+from carnallite.knowledge import knowledge, overdue, reviews
 from carnallite.quantity import analytes
 from carnallite.record import Patient, Timeline
+from carnallite.surfaces import words
+
+if TYPE_CHECKING:
+    from datetime import date
 
 
-def examined() -> tuple[str, bool]:
+def examined(today: date) -> tuple[str, bool]:
     """Return what was found, and whether everything is well."""
     lines = [
         f"carnallite  {__version__}",
@@ -36,6 +41,8 @@ def examined() -> tuple[str, bool]:
             f"knowledge   {len(known.statements)} statements, {len(known.causes)} causes, {len(known.drugs)} classes, "
             f"{len(known.conditions)} conditions, {len(analytes())} analytes, {len(known.references)} references"
         )
+        due = min(one.due for one in reviews())
+        lines.append(f"review      {words.overdue(overdue(today)) or f'nothing is overdue; next due {due}'}")
         empty = Timeline(patient=Patient(), index=datetime(2020, 1, 1, tzinfo=UTC))
         problems += faults(empty)
         lines += _body()

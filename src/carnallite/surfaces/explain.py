@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from carnallite.knowledge import Acting, Cause, Comparison, effects, find, find_all, knowledge
+from carnallite.knowledge import Acting, Cause, Comparison, effects, find, find_all, knowledge, reviewed
 from carnallite.quantity import Cited, analytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from carnallite.knowledge import Effect
+    from carnallite.knowledge import Effect, Safety
 
 _SINGULAR = {
     "causes": "cause",
@@ -87,6 +87,7 @@ def explained(id: str, *, width: int) -> str:
     else:
         lines += list(_item(item))
         lines += list(_named_in(kind, item.id))
+    lines += ["", _checked(kind, item.id)]
     others = [other for other, same in find_all(id) if same is not item and "/" not in id]
     lines += (
         ["", *(f"Also a {_SINGULAR[other]}: carnallite explain {other}/{item.id}" for other in others)]
@@ -94,6 +95,19 @@ def explained(id: str, *, width: int) -> str:
         else []
     )
     return "\n".join(_wrapped(lines, width)) + "\n"
+
+
+def _checked(kind: str, id: str) -> str:
+    """Return when the file of an item was held against its sources, and until when that counts."""
+    home = "quantity" if kind == "analytes" else "knowledge"
+    if kind == "limits":
+        kind, id = "safety", next(one.id for one in knowledge().safety.values() if id in _limits(one))
+    found = reviewed(f"{home}/{kind}/{id}.toml")
+    return f"Checked {found.checked}, due again {found.due}; owner: {found.owner}." if found else ""
+
+
+def _limits(table: Safety) -> set[str]:
+    return {one.id for one in table.ceilings} | {one.id for one in table.contraindications}
 
 
 def _statement(item: Any, asked: str) -> list[str]:

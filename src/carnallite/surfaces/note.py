@@ -55,6 +55,8 @@ def _sentences(advice: Advice, units: words.Units) -> Iterator[str]:
                 yield f"Look again in {duration(plan.next_look_h)}."
     for alert in advice.unsafe:
         yield f"Unsafe: {alert.summary}."
+    if advice.overdue:
+        yield f"Knowledge overdue for review since {min(one.due for one in advice.overdue)}."
 
 
 def _plan(plan: Plan) -> str:

@@ -49,6 +49,7 @@ class Page:
             "index": words.at(answer.index),
             "units": {"si": "SI first", "us": "US conventional first"}[self.units],
             "warnings": self._warnings(),
+            "overdue": words.overdue(answer.overdue),
             "tiles": [self._tile(ion) for ion in words.ions(answer)],
             "cannot_tell": (withheld or words.cannot_tell(answer)) if answer.cannot_tell else "",
             "is_normal": bool(answer.causes) and answer.causes[0].id == "none" and not answer.cannot_tell,

@@ -97,6 +97,7 @@ class _Writer:
         self.advice = advice
         self.subject = {"reference": subject}
         self.when = _instant(advice.index)
+        self.marks = [*filter(None, (words.overdue(advice.overdue),)), INTENDED]
         self.maker = {"reference": f"urn:uuid:{self._name('Device', 'carnallite')}", "display": "carnallite"}
 
     def _name(self, kind: str, id: str) -> str:
@@ -114,7 +115,7 @@ class _Writer:
             "status": "active",
             "deviceName": [{"name": "carnallite", "type": "model-name"}],
             "version": [{"type": {"text": name}, "value": value} for name, value in parts.items() if value],
-            "note": [{"text": INTENDED}],
+            "note": _notes(self.marks),
         })  # fmt: skip
 
     def issues(self) -> Iterator[Resource]:
@@ -150,7 +151,7 @@ class _Writer:
     def _cannot_tell(self) -> Iterator[str]:
         if self.advice.cannot_tell:
             yield "The causes cannot be told apart by what the record holds."
-        yield INTENDED
+        yield from self.marks
 
     def _risk(self, about: str) -> Resource:
         return {
@@ -178,7 +179,7 @@ class _Writer:
             name = names.get(one.plan, one.plan)
             yield self._made("RiskAssessment", f"outlook/{one.plan}", self._risk(f"What this brings: {name}") | {
                 "prediction": list(self._chances(one)),
-                "note": _notes([*forecast.assumptions, INTENDED]),
+                "note": _notes([*forecast.assumptions, *self.marks]),
             })  # fmt: skip
 
     def _chances(self, one: Outlook) -> Iterator[Resource]:
@@ -215,7 +216,7 @@ class _Writer:
                 "groupingBehavior": "logical-group",
                 "action": [self._plan(one, letter) for letter, one in possible],
             }],
-            "note": [{"text": INTENDED}],
+            "note": _notes(self.marks),
         })  # fmt: skip
         yield self._made("CarePlan", "plans", {
             "status": "draft",
@@ -226,7 +227,7 @@ class _Writer:
             "created": self.when,
             "author": self.maker,
             "activity": [{"reference": {"reference": f"urn:uuid:{group['id']}"}}],
-            "note": [{"text": INTENDED}],
+            "note": _notes(self.marks),
         })  # fmt: skip
         yield group
 
@@ -287,7 +288,7 @@ class _Writer:
             "occurrenceDateTime": self.when,
             "performer": self.maker,
             "dataRequirement": asked,
-            "note": _notes([*missing, *why, INTENDED]),
+            "note": _notes([*missing, *why, *self.marks]),
         })  # fmt: skip
 
     def provenance(self, made: Sequence[Resource], recorded: datetime) -> Resource:

@@ -64,6 +64,7 @@ def render(  # noqa: PLR0913  (each is one choice of the caller)
         ("DOUBT ABOUT THE SAMPLE", "sample", assessment.samples),
     ):
         _alerts(page, label, style, alerts, tell)
+    _overdue(page, assessment)
     page.gap()
     page.write(words.headline(assessment, units, both=both), style="strong")
     page.write(f"{words.sample_times(assessment)}. Times are UTC.", indent=2, style="faint")
@@ -86,6 +87,7 @@ def render_plans(advice: Advice, *, units: words.Units, width: int, color: bool,
     page = Page(width, color=color, ascii_only=ascii_only)
     tell = words.speaker(advice, units)
     _alerts(page, "EMERGENCY", "emergency", advice.emergencies, tell)
+    _overdue(page, advice)
     page.gap()
     page.write(words.headline(advice, units), style="strong")
     plans.write(page, advice, tell, units)
@@ -101,6 +103,12 @@ def _alerts(page: Page, label: str, style: str, alerts: Iterable[Alert], tell: C
         if alert.why:
             page.write(f"Why: {tell('; '.join(alert.why[:_SHOWN_FACTS]))}", indent=2, hang=7)
         _disputes(page, alert.statements, indent=2)
+
+
+def _overdue(page: Page, assessment: Assessment) -> None:
+    if assessment.overdue:
+        page.gap()
+        page.write(words.overdue(assessment.overdue), hang=2, style="sample")
 
 
 def _causes(page: Page, assessment: Assessment, tell: Callable[[str], str], units: words.Units) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from carnallite.assessment import Assessment, Reason, Result
     from carnallite.assessment.values import Answer, NextTest, State
-    from carnallite.knowledge import Statement
+    from carnallite.knowledge import Reviewed, Statement
     from carnallite.quantity import Analyte
 
 Units = Literal["si", "us"]
@@ -329,6 +329,15 @@ def sample_times(assessment: Assessment) -> str:
     if len(set(told.values())) == 1:
         return f"Taken {next(iter(told.values()))}"
     return "; ".join(f"{name} {moment}" for name, moment in told.items()).capitalize()
+
+
+def overdue(found: Iterable[Reviewed]) -> str:
+    """Return which knowledge is overdue, when it was checked and since when; nothing where nothing is."""
+    dates: dict[tuple[date, date], list[str]] = {}
+    for one in found:
+        dates.setdefault((one.checked, one.due), []).append(one.content)
+    told = [f"{', '.join(names)} (checked {checked}, due {due})" for (checked, due), names in sorted(dates.items())]
+    return f"Knowledge overdue for review, perhaps out of date: {'; '.join(told)}." if told else ""
 
 
 def together(assessment: Assessment) -> str:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from carnallite.surfaces import words
 from carnallite.surfaces.progress import EVERY, PATIENCE
 from carnallite.surfaces.screening import engines
 from carnallite.surfaces.screening.run import END, Options, screened
@@ -56,6 +57,7 @@ def command(options: argparse.Namespace, local: dict[str, str]) -> int:
         sources=[one if "://" in one else str(Path(one).absolute()) for one in options.source],
         out=options.out.absolute(), form=options.format, parts=options.parts, now=options.now,
         since=options.since, local=local, episodes=options.episodes, depth=options.depth, force=options.force,
+        today=options.today,
     )  # fmt: skip
     workers = options.workers or os.cpu_count() or 1
     teller = Teller()
@@ -84,4 +86,4 @@ def told(end: End) -> str:
         f"{end.rows:,} rows read, {sum(end.unusable.values()):,} unusable, {end.strays:,} about nobody",
         f"answers rest on {rest}; counts are in {END}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *filter(None, (words.overdue(end.overdue),))]) + "\n"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from carnallite.knowledge import Reviewed
     from carnallite.surfaces.screening.report import Cohort
     from carnallite.surfaces.screening.shares import Curve
 
@@ -55,7 +56,9 @@ def _rest(library: str | None) -> str:
     return f"Answers rest on cited findings and the library of virtual patients {library}."
 
 
-def worklist(rows: Sequence[dict[str, Any]], counts: dict[str, int], *, library: str | None) -> str:
+def worklist(
+    rows: Sequence[dict[str, Any]], counts: dict[str, int], *, library: str | None, overdue: tuple[Reviewed, ...]
+) -> str:
     """Return the work list as one HTML file: its first lines, and how many there are of each priority."""
     told = priority()
     total = sum(counts.values())
@@ -63,7 +66,8 @@ def worklist(rows: Sequence[dict[str, Any]], counts: dict[str, int], *, library:
     if total > len(rows):
         caption = f"The first {len(rows):,} of {total:,} patients; worklist.csv and worklist.parquet hold all."
     return _template("worklist.html").render(
-        use=words.INTENDED_USE, rows=rows, order=told.order[:-1], caption=caption, rest=_rest(library),
+        use=words.INTENDED_USE, overdue=words.overdue(overdue),
+        rows=rows, order=told.order[:-1], caption=caption, rest=_rest(library),
         totals=[{"name": line.name, "count": counts.get(line.id, 0)} for line in told.order[:-1]],
         judgement="The first line that holds places a patient; within it the rank of the rules decides. "
         "This order is our judgement, and a data file.",
@@ -87,7 +91,8 @@ def cohort(found: Cohort) -> str:
     )]  # fmt: skip
     small = questions().small
     return _template("cohort.html").render(
-        use=words.INTENDED_USE, cohort=found, least=found.least, figures=figures, courses=courses, days=days,
+        use=words.INTENDED_USE, overdue=words.overdue(found.overdue),
+        cohort=found, least=found.least, figures=figures, courses=courses, days=days,
         totals=_totals(found), rest=_rest(found.library), issues=_issues(found),
         unmapped=list(found.unmapped.items())[:_CODES], read=_read(found), held=small.reason,
         foot=f"carnallite {__version__}, knowledge {found.knowledge}. Counts alone; nobody's key or text stands here.",

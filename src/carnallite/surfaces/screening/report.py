@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import numpy as np
 
-from carnallite.knowledge import edition, knowledge
+from carnallite.knowledge import Reviewed, edition, knowledge
 from carnallite.surfaces.screening.cohort import cohort
 from carnallite.surfaces.screening.episodes import window
 from carnallite.surfaces.screening.shares import Curve, Share, curve, is_small, parted, share, shown
@@ -63,6 +63,7 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     depth: str
     library: str | None
     knowledge: str
+    overdue: tuple[Reviewed, ...]
     least: int
     everybody: Group
     places: tuple[Group, ...]
@@ -80,7 +81,9 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     held_back: dict[str, int]  # how many kinds of issue and code were too rare to be told
 
 
-def report(answers: Sequence[Path], quality: Quality, *, depth: str, library: str | None) -> Cohort:
+def report(
+    answers: Sequence[Path], quality: Quality, *, depth: str, library: str | None, overdue: tuple[Reviewed, ...]
+) -> Cohort:
     """Return the cohort of all answers; they are read column by column, never as a whole."""
     import duckdb  # noqa: PLC0415  (only where a cohort is told)
 
@@ -92,7 +95,7 @@ def report(answers: Sequence[Path], quality: Quality, *, depth: str, library: st
         return Cohort(
             people=ask.number("SELECT count(*) FROM now"),
             episodes=ask.number("SELECT count(*) FROM every"),
-            depth=depth, library=library, knowledge=edition(), least=cohort().small.least,
+            depth=depth, library=library, knowledge=edition(), overdue=overdue, least=cohort().small.least,
             everybody=_group("all", "Everybody", ask.rows(f"SELECT {_COUNTS} FROM now")[0]),  # noqa: S608
             places=_places(ask), drugs=_drugs(ask), questions=_questions(ask), causes=_causes(ask),
             first_magnesium=_first_magnesium(ask), potassium_given=_potassium(ask), magnesium_given=_magnesium(ask),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,10 +18,11 @@ import msgspec
 from carnallite import __version__
 from carnallite.assessment.cloud import at_hand, place
 from carnallite.errors import CarnalliteError
-from carnallite.knowledge import edition
+from carnallite.knowledge import Reviewed, edition, overdue
 from carnallite.physiology import engine, population
 from carnallite.record.rows import VERSION as ROWS
 from carnallite.record.warehouse import WHOLE, Form, Taken, arrow, deliveries, form_of, taken_in
+from carnallite.surfaces.overdue import this_day
 from carnallite.surfaces.screening import kept
 from carnallite.surfaces.screening.cohort import cohort
 from carnallite.surfaces.screening.jobs import Answer, Episodes, Failure, Make, Quality, Take, counted, made_of, said_in
@@ -72,6 +73,7 @@ class End(msgspec.Struct, kw_only=True):
     episodes: int  # rows of answers, one for each person and each earlier episode
     listed: int  # people on the work list
     left: list[dict[str, str]]
+    overdue: tuple[Reviewed, ...]  # knowledge to be checked again
 
 
 class DoesNotReconcile(CarnalliteError):
@@ -92,6 +94,7 @@ class Options:
     episodes: Episodes = "all"
     depth: Depth | None = None
     force: bool = False
+    today: date = field(default_factory=this_day)
 
 
 @dataclass
@@ -333,8 +336,9 @@ def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) ->
     for rows in run.rows():
         quality.join(said_in(rows)[1] or counted(rows))
     answers = sorted((run.out / "answers").glob("part-*.parquet"))
-    listed = worklist.write(run.out, answers, library_name=library)
-    found = report.report(answers, quality, depth=depth, library=library)
+    late = overdue(run.options.today)
+    listed = worklist.write(run.out, answers, library_name=library, overdue=late)
+    found = report.report(answers, quality, depth=depth, library=library, overdue=late)
     kept.write(run.out / "cohort.json", _json(found))
     kept.write(run.out / "cohort.html", pages.cohort(found).encode())
     kept.write(run.out / "quality.json", _json(quality))
@@ -350,6 +354,7 @@ def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) ->
         parts=run.manifest.parts, people=quality.people + quality.undated, undated=quality.undated,
         answered=listed.people, episodes=listed.episodes, listed=listed.listed,
         left=[{"where": one.where, "what": one.what, "do": one.do} for one in run.left],
+        overdue=late,
     )  # fmt: skip
     kept.write(run.out / END, _json(end))
     if end.people != end.answered + end.undated:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from carnallite.knowledge import Reviewed
+
 COLUMNS = (
     "place", "patient", "priority", "why", "because", "index", "magnesium", "potassium", "calcium", "causes", "factors",
     "missing", "next_tests", "setting", "answers_rest_on",
@@ -41,7 +43,7 @@ class Listed(msgspec.Struct, frozen=True):
     listed: int
 
 
-def write(out: Path, answers: Sequence[Path], *, library_name: str | None) -> Listed:
+def write(out: Path, answers: Sequence[Path], *, library_name: str | None, overdue: tuple[Reviewed, ...]) -> Listed:
     """Write the work list as CSV, Parquet and a page, the most urgent first."""
     library, parquet = arrow(), arrow("pyarrow.parquet")
     compute = arrow("pyarrow.compute")
@@ -63,7 +65,8 @@ def write(out: Path, answers: Sequence[Path], *, library_name: str | None) -> Li
     _csv(out / "worklist.csv", listed)
     counts = {one["values"]: one["counts"] for one in listed.column("priority").value_counts().to_pylist()}
     first = [_cells(number, row) for number, row in enumerate(listed.slice(0, pages.MOST).to_pylist(), 1)]
-    kept.write(out / "worklist.html", pages.worklist(first, counts, library=library_name).encode())
+    page = pages.worklist(first, counts, library=library_name, overdue=overdue)
+    kept.write(out / "worklist.html", page.encode())
     return Listed(people, episodes, listed.num_rows)
 
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from carnallite.errors import StoreFailed
+from carnallite.knowledge import overdue
 from carnallite.surfaces.service import feedback, hooks, metrics, openapi, operations, probes
 from carnallite.surfaces.service.house import House
 from carnallite.surfaces.service.logs import Log
@@ -230,7 +231,7 @@ async def _ready(request: Request, house: House) -> Response:
 
 async def _version(request: Request, house: House) -> Response:
     del request
-    told = probes.version() | {"cds_hooks": hooks.VERSION}
+    told = probes.version() | {"cds_hooks": hooks.VERSION, "overdue": overdue(house.today())}
     return json(told | {"demonstration": house.settings.is_demonstration})
 
 

@@ -14,6 +14,7 @@ from carnallite import __version__
 from carnallite.errors import RecordRefused
 from carnallite.plan import advise
 from carnallite.record import fhir_reading
+from carnallite.surfaces.overdue import dated
 from carnallite.surfaces.report import render_html
 from carnallite.surfaces.service import work
 
@@ -29,7 +30,7 @@ def written(task: work.Task, demonstration: bool) -> str | work.NotRead:
     try:
         reading = fhir_reading(task.bundle, now=task.now, local=task.local)
         limits = Path(task.limits) if task.limits else None
-        advice = advise(reading, version=__version__, depth=task.depth, limits=limits)
+        advice = dated(advise(reading, version=__version__, depth=task.depth, limits=limits), task.today)
     except RecordRefused as error:
         return work.NotRead(error.where, error.what, error.do)
     if demonstration:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from carnallite import datafile
-from carnallite.knowledge import knowledge
+from carnallite.knowledge import Reviewed, knowledge
 from carnallite.quantity import Numbers, analyte
 from carnallite.surfaces import words
 from carnallite.surfaces.plans import dose_text, lettered
@@ -76,6 +76,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     suggestions: tuple[Drafts, ...] = ()
     is_partial: bool = False  # only emergencies were evaluated
+    overdue: tuple[Reviewed, ...] = ()
 
 
 @cache
@@ -105,6 +106,7 @@ def found(advice: Advice, timeline: Timeline, patient: str, *, units: words.Unit
         valid_until=_until(advice, valid_h),
         mark=f"{hash_of(advice)}",
         suggestions=tuple(_suggestions(advice, patient)),
+        overdue=advice.overdue,
     )
 
 
@@ -120,6 +122,7 @@ def ordered(assessment: Assessment, findings: Iterable[OrderFinding], *, valid_h
         taken=words.plain(words.sample_times(assessment)),
         valid_until=_until(assessment, valid_h),
         mark=hash_of(assessment),
+        overdue=assessment.overdue,
     )
 
 

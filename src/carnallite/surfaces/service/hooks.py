@@ -11,6 +11,7 @@ import msgspec
 from anyio import to_thread
 from starlette.requests import ClientDisconnect
 
+from carnallite.surfaces import words
 from carnallite.surfaces.service import body, feedback, issued, prefetch, work
 from carnallite.surfaces.service.cards import Drafts, Fact, Found, detail
 from carnallite.surfaces.service.lanes import Busy
@@ -207,6 +208,8 @@ def _evaluated(settings: Settings, found: Found, before: int) -> dict[str, Any]:
         told["only"] = "emergencies"
     if settings.not_available:
         told["not_available"] = settings.not_available
+    if found.overdue:
+        told["overdue"] = found.overdue
     if settings.is_demonstration:
         told["demonstration"] = True
     return told
@@ -219,6 +222,8 @@ def _card(settings: Settings, found: Found, fact: Fact, rest: list[Fact]) -> Car
         marked += "Too many calls: only emergencies were evaluated. "
     if settings.not_available:
         marked += f"Not available here: {', '.join(settings.not_available)}. "
+    if found.overdue:
+        marked += f"{words.overdue(found.overdue)} "
     suggestions = tuple(_suggestion(one) for one in found.suggestions)
     return Card(
         uuid=name, summary=fact.summary, indicator=fact.indicator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_thread
@@ -16,7 +17,7 @@ from carnallite.surfaces.service.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from starlette.requests import Request
 
@@ -80,12 +81,16 @@ class House:
         for lane in self.lanes.values():
             lane.close()
 
+    def today(self) -> date:
+        """Return the day by the clock, in UTC."""
+        return self.clock().astimezone(UTC).date()
+
     def task(self, bundle: bytes, *, now: datetime | None, patient: str) -> work.Task:
         """Return a record as a worker takes it."""
         return work.Task(
             bundle=bundle, now=now if self.settings.clock == "wall" else None, patient=patient,
             depth=self.settings.depth, units=self.settings.units, limits=self.settings.limits, local=self.local,
-            valid_h=self.settings.valid_h,
+            valid_h=self.settings.valid_h, today=self.today(),
         )  # fmt: skip
 
     async def compute(self, lane: str, what: Callable[..., T], *given: Any) -> T:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from carnallite.surfaces.service.house import House
 
 
-def version() -> dict[str, str | None]:
+def version() -> dict[str, Any]:
     """Return what answers rest on: program, knowledge and body."""
     from carnallite.knowledge import edition  # noqa: PLC0415
     from carnallite.physiology import model  # noqa: PLC0415

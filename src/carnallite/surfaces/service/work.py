@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import field
 
 from carnallite import __version__
 from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
 from carnallite.plan import advise, review
 from carnallite.record import Issue, fhir_reading, read_orders, resources_of
+from carnallite.surfaces.overdue import dated, this_day
 from carnallite.surfaces.resources import bundle
 from carnallite.surfaces.service import cards
 
 if TYPE_CHECKING:
+    from carnallite.plan import Advice
     from carnallite.record import Reading
 
 
@@ -35,6 +38,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         Draft orders, as FHIR resources.
     chosen : tuple of str
         Ids of the drafts that are asked about, such as ``MedicationRequest/1``; empty for all.
+    today : date
+        On which knowledge may be overdue, whatever the time of the assessment.
     """
 
     bundle: bytes
@@ -45,6 +50,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     limits: str = ""
     local: dict[str, str] = {}
     valid_h: float = 24.0
+    today: date = field(default_factory=this_day)
     drafts: tuple[bytes, ...] = ()
     chosen: tuple[str, ...] = ()
 
@@ -79,7 +85,7 @@ def hooked(task: Task) -> cards.Found | NotRead:
     """Return what cards say of one patient."""
     try:
         reading = _reading(task)
-        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+        advice = _advised(reading, task)
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
     return cards.found(advice, reading.timeline, task.patient, units=task.units, valid_h=task.valid_h)
@@ -91,7 +97,7 @@ def ordered(task: Task) -> cards.Found | NotRead:
         reading = _reading(task)
         orders = read_orders(task.drafts, index=reading.timeline.index)
         found = review(reading, orders, limits=_limits(task))
-        known = assess(reading, version=__version__, depth="findings")
+        known = dated(assess(reading, version=__version__, depth="findings"), task.today)
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
     chosen = {one.where for one in orders if not task.chosen or f"MedicationRequest/{one.id}" in task.chosen}
@@ -102,7 +108,7 @@ def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
     """Return the whole answer for one patient: `carnallite.assessment/1`, or FHIR resources."""
     try:
         reading = _reading(task)
-        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+        advice = _advised(reading, task)
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
     if demonstration:
@@ -138,6 +144,11 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _head = msgspec.json.Decoder(_Head)
+
+
+def _advised(reading: Reading, task: Task) -> Advice:
+    advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+    return dated(advice, task.today)
 
 
 def _reading(task: Task) -> Reading:
