@@ -27,7 +27,7 @@ PRESENTATION = {
         "individual.py",
         1.5,
     ): "two causes nearer to each other than this cannot be told apart; weaker clues are not told",
-    ("infer.py", 0.0002): "an error of arithmetic at which fitting ends",
+    ("odds.py", 0.0002): "an error of arithmetic at which fitting ends",
     ("investigate.py", 0.005): "a test that brings fewer bits is not proposed",
     ("tell.py", 0.08): "an age below a month is told in days",
     ("order.py", 0.001): "litres of a millilitre",
