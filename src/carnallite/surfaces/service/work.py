@@ -11,12 +11,16 @@ import msgspec
 from carnallite import __version__
 from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
-from carnallite.plan import advise, review
+from carnallite.plan import Written, advise, foretell, review
 from carnallite.record import Issue, fhir_reading, read_orders, resources_of
+from carnallite.surfaces import plans as told_of
 from carnallite.surfaces.resources import bundle
 from carnallite.surfaces.service import cards
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from carnallite.plan import Advice
     from carnallite.record import Reading
 
 
@@ -35,6 +39,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         Draft orders, as FHIR resources.
     chosen : tuple of str
         Ids of the drafts that are asked about, such as ``MedicationRequest/1``; empty for all.
+    plans : dict of str to Written
+        Plans written by hand, by their ids.
+    days : int
+        [d] For which they are foretold.
     """
 
     bundle: bytes
@@ -47,6 +55,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     valid_h: float = 24.0
     drafts: tuple[bytes, ...] = ()
     chosen: tuple[str, ...] = ()
+    plans: dict[str, Written] = {}
+    days: int = 30
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,6 +72,15 @@ class NotRead(msgspec.Struct, frozen=True):
     where: str
     what: str
     do: str
+
+
+class Barred(msgspec.Struct, frozen=True):
+    """What a hard line of the safety table bars: which step of which written plan, why, and for which record."""
+
+    plan: str
+    step: str
+    why: str
+    record: str
 
 
 def warm() -> None:
@@ -98,13 +117,14 @@ def ordered(task: Task) -> cards.Found | NotRead:
     return cards.ordered(known, [one for one in found if one.order in chosen], valid_h=task.valid_h)
 
 
-def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
+def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead | Barred:
     """Return the whole answer for one patient: `carnallite.assessment/1`, or FHIR resources."""
     try:
-        reading = _reading(task)
-        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+        advice = _advice(task)
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
+    if task.plans and (barred := next(_barred(advice), None)):
+        return barred
     if demonstration:
         advice = msgspec.structs.replace(advice, issues=(*advice.issues, DEMONSTRATION))
     if form == "assessment":
@@ -113,6 +133,19 @@ def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
     if demonstration:
         told["meta"] = {"security": [TEST]}
     return Answer(msgspec.json.encode(told), advice.provenance.record)
+
+
+def _advice(task: Task) -> Advice:
+    if task.plans:
+        return foretell(_reading(task), task.plans, days=task.days, version=__version__, limits=_limits(task))
+    return advise(_reading(task), version=__version__, depth=task.depth, limits=_limits(task))
+
+
+def _barred(advice: Advice) -> Iterator[Barred]:
+    for plan in advice.plans:
+        for one in plan.blocked:
+            why = " ".join(f"{each.id}: {told_of.objection(each)}" for each in one.objections)
+            yield Barred(plan.id, one.id.rpartition(".")[2], why, advice.provenance.record)
 
 
 def _subject(task: Task) -> str:
