@@ -50,9 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(
             description="Where audit log, shown cards and feedback are kept: sqlite:///FILE, or postgresql://…; one "
-            "with a password comes from CARNALLITE_STORE or CARNALLITE_STORE_FILE."
+            "with a password comes from CARNALLITE_STORE or CARNALLITE_STORE_FILE. By default carnallite.db in "
+            "$XDG_STATE_HOME/carnallite or ~/.local/state/carnallite, a folder for you alone."
         ),
-    ] = "sqlite:///carnallite.db"
+    ] = ""
     secret: Annotated[
         str, Meta(description="File with at least 32 bytes that key the audit log; by default made beside the store.")
     ] = ""
@@ -117,9 +118,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.public_url or f"{scheme}://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def kept(self) -> str:
+        """Return the address of the store: the one that is set, or a file of the user's state."""
+        return self.store or f"sqlite:///{state_folder() / 'carnallite.db'}"
+
+    @property
     def is_demonstration(self) -> bool:
         """Return whether nobody has taken charge of the intended use."""
         return not self.intended_use
+
+
+def state_folder() -> Path:
+    """Return the folder in which a program keeps what must outlive it, after the XDG Base Directory specification."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    home = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
+    return home / "carnallite"
 
 
 def read(path: Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:
