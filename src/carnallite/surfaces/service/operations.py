@@ -210,6 +210,6 @@ async def _fetched(house: House, asked: _Asked) -> tuple[bytes | None, str]:
         return None, ""
     servers = house.settings.fhir_servers
     server = asked.server or (servers[0] if len(servers) == 1 else "")
-    source = prefetch.source_of(house.settings, server, None, house.fetch)
+    source = prefetch.source_of(house, server, None)
     found = await prefetch.gather(house.settings, asked.patient, {}, source)
     return found.bundle, asked.patient

@@ -79,7 +79,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     local_codes: Annotated[str, Meta(description="CSV of local codes or labels and our analyte ids.")] = ""
     observations: Annotated[
         Literal["codes", "category", "all"],
-        Meta(description="How results are asked for: by LOINC, by category, or all (where labels are local)."),
+        Meta(
+            description="How results are asked for, of clients and servers: by LOINC, by category, or all (where "
+            "labels are local). A server that refuses such a search is asked for all."
+        ),
     ] = "codes"
     not_available: Annotated[
         tuple[str, ...],
