@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from carnallite.plan.safety import Verdict
 
 MOST_PLANS = 4  # side by side
-MOST_TIMES = 1000  # of one dose in 30 days: beyond that it is a slip of the pen, and slow to count
+MOST_DOSES = 1000  # of one plan in 30 days: beyond that it is a slip of the pen, and slow to count
 _TABLES = frozenset({"step", "watch"})
 _SOURCE = "assumption"  # who wrote the plan answers for it
 
@@ -125,8 +125,14 @@ def parse_plan(text: str, name: str = "plan") -> Written:
         plan = msgspec.convert(raw, Written)
     except msgspec.ValidationError as error:
         raise _explained(str(error), text, name) from None
+    doses = 0
     for number, step in enumerate(plan.step):
-        _check(step, plan, f"step[{number}]", text, name)
+        doses += _check(step, plan, f"step[{number}]", text, name)
+        if doses > MOST_DOSES:
+            where = f"{name}, line {line_of(text, f'step[{number}].every', _TABLES)}"
+            raise PlanError(
+                where, f"the plan has more than {MOST_DOSES} doses by here.", "Write what runs with `over`."
+            )
     return plan
 
 
@@ -145,8 +151,8 @@ def _explained(message: str, text: str, name: str) -> PlanError:
     return PlanError(f"{name}, line {line}", f"`{path}`: {what[:1].lower()}{what[1:]}.", "Give a value of that kind.")
 
 
-def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -> None:
-    """Refuse a step that does nothing, too much, or what cannot be done."""
+def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -> int:
+    """Return how many doses a step gives; refuse one that does nothing, too much, or what cannot be done."""
 
     def refuse(key: str, what: str, do: str) -> PlanError:
         return PlanError(f"{name}, line {line_of(text, f'{where}.{key}', _TABLES)}", what, do)
@@ -165,16 +171,12 @@ def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -
         if one not in names:
             near = did_you_mean(one, names) or "Steps stand in their order."
             raise refuse("after", f"no step before it is called '{one}'.", near)
-    if step.what:
-        try:
-            dose = amounts(regimen_of(step))
-        except PlanError as error:
-            key = error.where.rpartition(".")[2]
-            raise refuse(key, error.what, error.do) from None
-        if dose is not None and len(dose.times) > MOST_TIMES:
-            raise refuse(
-                "every", f"this means {len(dose.times)} doses in 30 days.", "Write one that runs, with `over`."
-            )
+    try:
+        dose = amounts(regimen_of(step))
+    except PlanError as error:
+        key = error.where.rpartition(".")[2]
+        raise refuse(key, error.what, error.do) from None
+    return len(dose.times) if dose is not None else 0
 
 
 def regimen_of(step: WrittenStep) -> Regimen:

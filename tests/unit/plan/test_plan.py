@@ -204,6 +204,7 @@ MISTAKES = [
     ("[[step]]", "[[step]", "not TOML"),
     ('volume = "250 mL"', 'acts = "antimotility"', "what and acts"),
     ('volume = "250 mL"', 'after = ["x"]', "no step before it"),
+    ('volume = "250 mL"', 'every = "43 min"', "line 8: the plan has more than 1000 doses by here"),
 ]
 
 
