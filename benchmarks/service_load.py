@@ -3,8 +3,9 @@
 
     benchmarks/service_load.py --data ../shared/data [--rate 50] [--seconds 20]
 
-Calls begin at fixed times whether earlier ones were answered or not, and are timed from when they should have begun.
-Every answer is checked against its own patient: the states, and the patient to whom every draft refers.
+Calls begin at fixed times whether earlier ones were answered or not, and are timed from when they should have begun;
+fits take seconds and are asked for one after the other. Every answer is checked against its own patient: the states,
+and the patient to whom every draft refers.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from hooked import call  # noqa: E402
 SIZE = 40_000  # bytes of a call
 OLD = "PATIENT-ID-TO-BE-SET"
 ORDER = {
-    "resourceType": "MedicationRequest", "status": "draft", "intent": "order",
+    "resourceType": "MedicationRequest", "id": "1", "status": "draft", "intent": "order",
     "medicationCodeableConcept": {"text": "potassium chloride"},
     "dosageInstruction": [{"text": "20 mmol by mouth twice a day"}],
 }  # fmt: skip
+SLOW = "$forecast"  # a fit of some seconds, for which there is one worker
+_DONE = "2026-11-23T12:00:00Z"
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -96,7 +99,15 @@ def kinds(people: list[list[dict[str, Any]]]) -> list[Kind]:
     drafts = {"resourceType": "Bundle", "type": "collection", "entry": [
         {"resource": ORDER | {"subject": {"reference": f"Patient/{OLD}"}}}]}  # fmt: skip
     view = [json.dumps(call(one), separators=(",", ":")).encode() for one in people]
+    chosen = {"draftOrders": drafts, "selections": ["MedicationRequest/1"]}
+    select = [json.dumps(call(one, "order-select", **chosen), separators=(",", ":")).encode() for one in people]
     sign = [json.dumps(call(one, "order-sign", draftOrders=drafts), separators=(",", ":")).encode() for one in people]
+    done = [
+        json.dumps(
+            {"feedback": [{"card": str(uuid.uuid4()), "outcome": "accepted", "outcomeTimestamp": _DONE}]}
+        ).encode()
+        for _ in people
+    ]
     plain = [
         json.dumps(
             {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in one]}
@@ -104,8 +115,11 @@ def kinds(people: list[list[dict[str, Any]]]) -> list[Kind]:
         for one in people
     ]
     hook = "/cds-services/carnallite-"
-    return [Kind("patient-view", f"{hook}patient-view", view), Kind("order-sign", f"{hook}order-sign", sign),
-            Kind("$assess", "/$assess", plain)]  # fmt: skip
+    return [
+        Kind("patient-view", f"{hook}patient-view", view), Kind("order-select", f"{hook}order-select", select),
+        Kind("order-sign", f"{hook}order-sign", sign), Kind("feedback", f"{hook}patient-view/feedback", done),
+        Kind("$assess", "/$assess", plain), Kind("$forecast", "/$forecast", plain),
+    ]  # fmt: skip
 
 
 def told(answer: dict[str, Any]) -> str:
@@ -123,7 +137,9 @@ class Line:
         self.ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Return status and body."""
+        """Return status and body; a line that the service closed meanwhile, as it does after `idle_s`, is made anew."""
+        if self.ends is not None and (self.ends[0].at_eof() or self.ends[0].exception() is not None):
+            self.close()
         if self.ends is None:
             self.ends = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.ends
@@ -169,7 +185,7 @@ class Load:
         self.idle.append(line)
         is_own = status != 200
         if status == 200:
-            answer = json.loads(content)
+            answer = json.loads(content or b"{}")  # feedback is answered by a status alone
             is_part = "only" in answer.get("extension", {}).get("org.carnallite.evaluated", {})
             plain = told(answer).replace(f"Patient/{name}", f"Patient/{OLD}")
             known = plain if is_part else self.known.setdefault((kind.name, number), plain)
@@ -191,6 +207,13 @@ class Load:
                 await asyncio.sleep(wait)
             tasks.append(asyncio.create_task(self.once(kind, count % len(kind.bodies), due)))
         await asyncio.gather(*tasks)
+        return self.answers
+
+    async def in_turn(self, kind: Kind, seconds: float) -> list[Answer]:
+        """Return the answers to calls of which each begins when the one before was answered."""
+        self.answers, begun = [], time.perf_counter()
+        while (due := time.perf_counter()) - begun < seconds:
+            await self.once(kind, len(self.answers) % len(kind.bodies), due)
         return self.answers
 
     async def probe(self, seconds: float, every: float = 0.25) -> list[float]:
@@ -237,11 +260,15 @@ async def measure(port: int, options: argparse.Namespace) -> list[str]:
     sizes = [len(body) for body in every[0].bodies]
     print(f"{len(people)} patients, calls of {statistics.median(sizes) / 1000:.0f} KB (median)", file=sys.stderr)
     for kind in every:
-        await load.learn(kind)
+        if kind.name != SLOW:
+            await load.learn(kind)
     for kind in every:
-        before = spent(options.pid)
-        answers = await load.at_rate(kind, options.rate, options.seconds)
-        lines.append(row(kind.name, options.rate, answers, spent(options.pid) - before))
+        before, begun = spent(options.pid), time.perf_counter()
+        is_slow = kind.name == SLOW
+        work = load.in_turn(kind, options.seconds) if is_slow else load.at_rate(kind, options.rate, options.seconds)
+        answers = await work
+        rate = round(len(answers) / (time.perf_counter() - begun), 2) if is_slow else options.rate
+        lines.append(row(kind.name, rate, answers, spent(options.pid) - before))
         print(lines[-1], os.getloadavg(), file=sys.stderr)
     taken = await load.probe(5, 0.02)
     lines.append(row("/healthz, idle", 50, [Answer("", one, 200, True) for one in taken]))

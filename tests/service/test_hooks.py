@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
+from carnallite.errors import FetchFailed
 from carnallite.knowledge import knowledge
 from carnallite.quantity import analytes
 from carnallite.record import FHIR_TYPES
@@ -225,6 +226,24 @@ class Server:
         if start + self.page < len(entries):
             told["link"] = [{"relation": "next", "url": f"{self.BASE}/{address.path}?from={start + self.page}"}]
         return json.dumps(told).encode()
+
+
+class Unsearching(Server):
+    """A FHIR server that does not search results by code or category, in its own words."""
+
+    def __init__(self, found: list[dict[str, Any]], code: str) -> None:
+        super().__init__(found)
+        self.code = code
+
+    def __call__(self, url: str, token: str) -> bytes:
+        if "code=" in url or "category=" in url:
+            self.asked.append((url, token))
+            raise FetchFailed("fetch", self.code)
+        return super().__call__(url, token)
+
+    def narrow(self) -> int:
+        """Return how often results were asked for in a way that it does not know."""
+        return sum("code=" in url or "category=" in url for url, _ in self.asked)
 
 
 ASKING = replace(RECORD, fhir_servers=(Server.BASE,))
@@ -457,3 +476,52 @@ def test_a_drug_that_is_named_elsewhere_is_fetched_or_refused() -> None:
         card = client.hook(told | {"fhirServer": Server.BASE}).json()["cards"][0]
     assert card["indicator"] == "critical"
     assert asked == [f"{Server.BASE}/Medication/m1"]
+
+
+@pytest.mark.parametrize(("observations", "code"), [("codes", "status_414"), ("category", "status_400")])
+def test_a_server_that_does_not_search_by_code_is_asked_for_all_once_and_for_good(observations: Any, code: str) -> None:
+    server = Unsearching(FIRST, code)
+    with Client(replace(ASKING, observations=observations), fetch=server) as client, Client() as other:
+        asked = []
+        for _ in range(3):
+            found = client.hook(without_prefetch(FIRST))
+            assert found.status_code == 200
+            asked.append(server.narrow())
+        given = other.hook(call(FIRST))
+        notes = [one for one in map(json.loads, client.said.getvalue().splitlines()) if one["event"] == "note"]
+    assert (
+        found.json()["extension"]["org.carnallite.evaluated"]["states"]
+        == (given.json()["extension"]["org.carnallite.evaluated"]["states"])
+    )
+    assert 1 <= asked[0] <= 2 and asked == 3 * asked[:1], "once for a key, at the first call"
+    assert [one["what"].split(" ")[0] for one in notes] == [Server.BASE]
+
+
+@pytest.mark.parametrize("code", ["status_401", "status_403", "status_500", "late", "broken"])
+def test_other_failures_of_a_search_are_not_taken_for_that(code: str) -> None:
+    server = Unsearching(FIRST, code)
+    with Client(replace(ASKING, observations="codes"), fetch=server) as client:
+        for _ in range(2):
+            assert client.hook(without_prefetch(FIRST)).status_code == 412
+        assert server.narrow() >= 2
+        assert not client.house.learned.is_plain(Server.BASE)
+
+
+def test_results_that_a_client_gave_in_part_are_asked_for_as_a_whole() -> None:
+    server = Unsearching(FIRST, "status_400")
+    told = without_prefetch(FIRST)
+    given = call(FIRST)["prefetch"]
+    told["prefetch"] = {key: one for key, one in given.items() if key != "results"} | {"results": searchset([])}
+    with Client(replace(ASKING, observations="category"), fetch=server) as client, Client() as other:
+        found, whole = client.hook(told), other.hook(call(FIRST))
+    states = [one.json()["extension"]["org.carnallite.evaluated"]["states"] for one in (found, whole)]
+    assert states[0] == states[1]
+
+
+def test_a_server_that_gives_nothing_is_not_taken_for_that() -> None:
+    def nothing(url: str, token: str) -> bytes:
+        raise FetchFailed("fetch", "status_404")
+
+    with Client(replace(ASKING, observations="codes"), fetch=nothing) as client:
+        assert client.hook(without_prefetch(FIRST)).status_code == 412
+        assert not client.house.learned.is_plain(Server.BASE)

@@ -22,6 +22,8 @@ from hooked import CASES, RECORD, Client, resources
 from service.test_hooks import ASKING, FIRST, Server, outcome
 
 JSON = {"accept": "application/json"}
+ROOT = Path(__file__).parents[2]
+FORETOLD = CASES[10]  # a case in which the fit holds
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,82 @@ def test_a_forecast_rests_on_a_fit(client: Client) -> None:
     told = msgspec.json.decode(answer.content, type=Advice)
     assert told.fit is not None or told.forecast is not None
     assert told.forecast is not None
+
+
+DRIP = """title = "Drip"
+[[step]]
+name = "Magnesium"
+what = "magnesium sulfate"
+amount = "16 mmol"
+route = "intravenous"
+over = "4 h"
+volume = "500 mL"
+"""
+WRITTEN = (ROOT / "examples" / "plans" / "infusion.toml").read_text("utf-8")
+
+
+def planning(*plans: str, case: Path = FORETOLD, **more: Any) -> bytes:
+    """Return what asks for the forecast of plans for a published case."""
+    record = {"name": "record", "resource": json.loads(case.read_bytes())}
+    others = [{"name": name, **value} for name, value in more.items()]
+    return parameters(record, *({"name": "plan", "valueString": one} for one in plans), *others)
+
+
+@pytest.mark.skipif(engine.kernel() is None, reason="no compiled kernel")
+def test_plans_of_ones_own_are_foretold_as_on_the_command_line(client: Client, tmp_path: Path) -> None:
+    files = [tmp_path / "plan1.toml", tmp_path / "plan2.toml"]
+    for path, text in zip(files, (WRITTEN, DRIP), strict=True):
+        path.write_text(text, "utf-8")
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(json.loads(FORETOLD.read_bytes())), "utf-8")  # as it is sent
+    command = [sys.executable, "-m", "carnallite", "forecast", str(record), "--json", "--days", "7", "--plan", *files]
+    printed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    asked = planning(WRITTEN, DRIP, days={"valueInteger": 7})
+    told = posted(client, "/$forecast", asked, **JSON).json()
+    assert {name: told[name] for name in printed} == printed
+    assert {one["plan"] for one in printed["forecast"]["outlooks"]} == {"as_now", "plan1", "plan2"}
+    whole = posted(client, "/$forecast", asked).json()
+    group = next(one["resource"] for one in whole["entry"] if one["resource"]["resourceType"] == "RequestGroup")
+    assert [one["title"] for one in group["action"][0]["action"]] == ["Magnesium infusion, then tablets", "Drip"]
+
+
+@pytest.mark.skipif(engine.kernel() is None, reason="no compiled kernel")
+def test_an_everyday_limit_is_marked_and_a_hard_one_refuses(client: Client) -> None:
+    quick = posted(client, "/$forecast", planning(DRIP.replace("4 h", "1 h"), days={"valueInteger": 2}), **JSON).json()
+    assert "magnesium_rate_everyday" in {one["id"] for one in quick["plans"][0]["steps"][0]["beyond"]}
+    answer = posted(client, "/$forecast", planning(DRIP, DRIP.replace("4 h", "10 min")))
+    assert answer.status_code == 422
+    issue = outcome(answer)["issue"][0]
+    assert issue["code"] == "business-rule" and "magnesium_rate_label" in issue["details"]["text"]
+    assert issue["diagnostics"].startswith("/parameter/2, step 1:")
+    assert client.store.audited[-1][0] == "operation"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (DRIP.replace("sulfate", "sulphate"), 4, "Did you mean 'magnesium sulfate'"),
+        (DRIP.replace("title", "tilte"), 1, "title"), (DRIP.replace("16 mmol", "16"), 5, ""),
+        (DRIP + "x = " + "[" * 9000, 9, "Mend"), (DRIP + "count = " + "9" * 5000, 9, "Mend"),
+        (DRIP + 'every = "1 min"', 9, "over"), ("[[step]]", 1, "Add it"), (" " * 30_000, None, ""), ("", None, ""),
+    ],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_understood_is_refused_by_its_line(
+    client: Client, text: str, line: int | None, told: str
+) -> None:
+    answer = posted(client, "/$forecast", planning(DRIP, text))
+    assert answer.status_code == 400
+    place = "/parameter/2:" if line is None else f"/parameter/2, line {line}:"
+    assert outcome(answer)["issue"][0]["diagnostics"].startswith(place)
+    assert told in answer.text
+
+
+def test_a_plan_that_would_do_nothing_is_refused(client: Client) -> None:
+    assert posted(client, "/$assess", planning(DRIP)).status_code == 400
+    assert posted(client, "/$forecast", planning(*5 * [DRIP])).status_code == 400
+    assert posted(client, "/$forecast", planning(days={"valueInteger": 7})).status_code == 400
+    assert posted(client, "/$forecast", planning(DRIP, days={"valueInteger": 31})).status_code == 400
+    assert posted(client, "/$forecast", planning(DRIP, depth={"valueCode": "library"})).status_code == 400
 
 
 def test_parameters_name_record_time_and_depth(client: Client) -> None:

@@ -99,6 +99,34 @@ def test_what_has_begun_is_answered_when_it_is_told_to_stop(served: Process) -> 
     assert got[0].json()["forecast"] is not None
 
 
+def test_without_a_store_it_keeps_it_in_the_state_of_its_user(tmp_path: Path) -> None:
+    started, folder = tmp_path / "started", tmp_path / "state" / "carnallite"
+    started.mkdir()
+    one = Process(started, CARNALLITE_STORE="", XDG_STATE_HOME=str(folder.parent))
+    one.end()
+    assert {path.name for path in folder.iterdir()} >= {"carnallite.db", "carnallite.db.key"}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in started.iterdir()] == ["log"]
+    assert f" in {folder}/carnallite.db" in one.log.read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("state", ["", "relative"])
+def test_state_lies_at_home_where_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", state)
+    assert Settings().kept == f"sqlite:///{tmp_path}/.local/state/carnallite/carnallite.db"
+    assert Settings(store="sqlite:///own.db").kept == "sqlite:///own.db"
+
+
+def test_a_folder_of_state_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (tmp_path / "state").write_text("a file")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert main(["serve", "--feedback-summary"]) == 2
+    assert f"'{tmp_path}/state/carnallite' cannot be made" in capsys.readouterr().err
+
+
 def test_feedback_is_summed_up_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -20,9 +20,11 @@ from carnallite.plan.values import (
     Response,
     Watch,
 )
+from carnallite.plan.written import MOST_PLANS, Written, parse_plan, read_plan
 
 __all__ = [
     "AS_NOW",
+    "MOST_PLANS",
     "Advice",
     "BlockedStep",
     "CauseMoved",
@@ -39,8 +41,11 @@ __all__ = [
     "Reply",
     "Response",
     "Watch",
+    "Written",
     "advise",
     "foretell",
+    "parse_plan",
+    "read_plan",
     "review",
     "tables",
 ]

@@ -16,16 +16,17 @@ from carnallite.plan.response import responded
 from carnallite.plan.safety import tables
 from carnallite.plan.values import Advice
 from carnallite.plan.words import plan_of
-from carnallite.plan.written import checked, read
+from carnallite.plan.written import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from carnallite.assessment import Assessment, Columns, Depth, Examined, Fit
     from carnallite.plan.forecast import Option
     from carnallite.plan.propose import Draft
     from carnallite.plan.values import Forecast, Plan
+    from carnallite.plan.written import Written
     from carnallite.record import Reading
 
 
@@ -79,24 +80,17 @@ def advise(
 
 def foretell(
     reading: Reading,
-    plans: Sequence[Path],
+    plans: Mapping[str, Written],
     *,
     days: int = DAYS,
     version: str = "",
     limits: Path | None = None,
     said: Callable[[str], None] = silent,
 ) -> Advice:
-    """Return the answer for one patient with plans written by hand in place of those that would be proposed.
-
-    Raises
-    ------
-    PlanError
-        A plan cannot be understood; names the line and the remedy.
-    """
-    written = [read(path) for path in plans]
+    """Return the answer for one patient with plans written by hand, by their ids, in place of those proposed."""
     examined = examine(reading, version=version, depth="fit", said=said)
     table = tables(limits)
-    checks = [checked(one, examined.columns, path.stem, table) for one, path in zip(written, plans, strict=True)]
+    checks = [checked(one, examined.columns, id, table) for id, one in plans.items()]
 
     def options(fit: Fit) -> Iterator[Option]:
         for one in checks:

@@ -6,7 +6,7 @@ Everything is computed columnwise: one patient is a column of length one.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -150,7 +150,7 @@ def _nothing(size: int) -> Verdict:
     return Verdict(none, none, ())
 
 
-@cache
+@lru_cache(maxsize=1024)
 def amounts(regimen: Regimen) -> Given | None:
     """Return what a regimen brings; none if it gives nothing that is counted."""
     if not regimen.what:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from carnallite.knowledge import Safety
     from carnallite.plan.safety import Verdict
 
+MOST_PLANS = 4  # side by side
+MOST_DOSES = 1000  # of one plan in 30 days: beyond that it is a slip of the pen, and slow to count
 _TABLES = frozenset({"step", "watch"})
 _SOURCE = "assumption"  # who wrote the plan answers for it
 
@@ -76,7 +78,7 @@ class Checked(NamedTuple):
     done: tuple[tuple[Step, Regimen | None], ...]
 
 
-def read(path: Path) -> Written:
+def read_plan(path: Path) -> Written:
     """Return the plan of a file.
 
     Raises
@@ -90,10 +92,10 @@ def read(path: Path) -> Written:
         raise PlanError(path.name, "cannot be read.", "Check the path.") from None
     except UnicodeDecodeError:
         raise PlanError(path.name, "is no text.", "Write it as UTF-8.") from None
-    return parse(text, path.name)
+    return parse_plan(text, path.name)
 
 
-def parse(text: str, name: str = "plan") -> Written:
+def parse_plan(text: str, name: str = "plan") -> Written:
     """Return the plan of a text; every dose in it can be given.
 
     Raises
@@ -103,7 +105,7 @@ def parse(text: str, name: str = "plan") -> Written:
 
     Examples
     --------
-    >>> parse('''title = "Drip"
+    >>> parse_plan('''title = "Drip"
     ... [[step]]
     ... name = "Magnesium"
     ... what = "magnesium sulfate"
@@ -115,7 +117,7 @@ def parse(text: str, name: str = "plan") -> Written:
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         found = re.search(r"line (\d+)", str(error))
         where = f"{name}, line {found[1] if found else len(text.splitlines())}"
         raise PlanError(where, "this is not TOML.", "Mend that line.") from None
@@ -123,8 +125,14 @@ def parse(text: str, name: str = "plan") -> Written:
         plan = msgspec.convert(raw, Written)
     except msgspec.ValidationError as error:
         raise _explained(str(error), text, name) from None
+    doses = 0
     for number, step in enumerate(plan.step):
-        _check(step, plan, f"step[{number}]", text, name)
+        doses += _check(step, plan, f"step[{number}]", text, name)
+        if doses > MOST_DOSES:
+            where = f"{name}, line {line_of(text, f'step[{number}].every', _TABLES)}"
+            raise PlanError(
+                where, f"the plan has more than {MOST_DOSES} doses by here.", "Write what runs with `over`."
+            )
     return plan
 
 
@@ -143,8 +151,8 @@ def _explained(message: str, text: str, name: str) -> PlanError:
     return PlanError(f"{name}, line {line}", f"`{path}`: {what[:1].lower()}{what[1:]}.", "Give a value of that kind.")
 
 
-def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -> None:
-    """Refuse a step that does nothing, too much, or what cannot be done."""
+def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -> int:
+    """Return how many doses a step gives; refuse one that does nothing, too much, or what cannot be done."""
 
     def refuse(key: str, what: str, do: str) -> PlanError:
         return PlanError(f"{name}, line {line_of(text, f'{where}.{key}', _TABLES)}", what, do)
@@ -163,12 +171,12 @@ def _check(step: WrittenStep, plan: Written, where: str, text: str, name: str) -
         if one not in names:
             near = did_you_mean(one, names) or "Steps stand in their order."
             raise refuse("after", f"no step before it is called '{one}'.", near)
-    if step.what:
-        try:
-            amounts(regimen_of(step))
-        except PlanError as error:
-            key = error.where.rpartition(".")[2]
-            raise refuse(key, error.what, error.do) from None
+    try:
+        dose = amounts(regimen_of(step))
+    except PlanError as error:
+        key = error.where.rpartition(".")[2]
+        raise refuse(key, error.what, error.do) from None
+    return len(dose.times) if dose is not None else 0
 
 
 def regimen_of(step: WrittenStep) -> Regimen:

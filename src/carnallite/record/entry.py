@@ -85,12 +85,15 @@ class Loaded(msgspec.Struct, kw_only=True):
         The lines about each of them, by the same key.
     strays
         Lines that belong to nobody in the source.
+    deleted
+        How many resources of each type do not count, for the source deleted them or whom they are about.
     """
 
     people: dict[str, Person] = {}
     entries: dict[str, list[Entry]] = {}
     issues: list[Issue] = []
     strays: list[str] = []
+    deleted: dict[str, int] = {}
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

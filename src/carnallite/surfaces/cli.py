@@ -31,7 +31,6 @@ _DEPTH = "what it rests on: cited findings, a library of virtual patients, some 
 _BESIDE = Path()  # `--plot` without a name: that of the scenario, in the folder where we are
 FIRST_YEAR, LAST_YEAR = 1700, 9000
 
-MOST_PLANS = 4
 HELLO = f"""carnallite {__version__}: disorders of magnesium and potassium, from the record to what to do first
 
   carnallite assess RECORD           causes, what is unsafe, what to measure next, plans and what they bring
@@ -348,7 +347,7 @@ def _screen(options: argparse.Namespace) -> int:
 
 
 def _forecast(options: argparse.Namespace) -> int:
-    from carnallite.plan import foretell  # noqa: PLC0415  (start-up stays fast)
+    from carnallite.plan import MOST_PLANS, foretell, read_plan  # noqa: PLC0415  (start-up stays fast)
     from carnallite.record import read_record  # noqa: PLC0415
     from carnallite.surfaces.overdue import dated  # noqa: PLC0415
     from carnallite.surfaces.progress import Stages  # noqa: PLC0415
@@ -357,10 +356,11 @@ def _forecast(options: argparse.Namespace) -> int:
         return _say(f"{options.plot} exists. Give --force to overwrite it.", USAGE)
     if len(options.plan) > MOST_PLANS or len({path.stem for path in options.plan}) < len(options.plan):
         return _say(f"give at most {MOST_PLANS} plans, each with a name of its own.", USAGE)
+    plans = {path.stem: read_plan(path) for path in options.plan}
     reading = read_record(options.record, format=options.format, patient=options.patient, now=options.now)
     with Stages() as stages:
         answer = foretell(
-            reading, options.plan, days=options.days, version=__version__, limits=options.limits, said=stages.say
+            reading, plans, days=options.days, version=__version__, limits=options.limits, said=stages.say
         )
     answer = dated(answer, options.today)
     if options.plot:

@@ -15,11 +15,11 @@ from carnallite.errors import DataFileError, PlanError
 from carnallite.knowledge import knowledge
 from carnallite.physiology import engine
 from carnallite.physiology.scenario import Dose
-from carnallite.plan import Advice, advise, foretell
+from carnallite.plan import Advice, advise, foretell, parse_plan, read_plan
 from carnallite.plan.amounts import given as brought
 from carnallite.plan.propose import amounts, dose_of
 from carnallite.plan.safety import Guard, tables
-from carnallite.plan.written import checked, parse
+from carnallite.plan.written import checked
 from planned import KIDNEY, SODIUM, advice, blocked, given, magnesium, potassium, steps
 from records import condition, drug, observation, read
 
@@ -204,13 +204,14 @@ MISTAKES = [
     ("[[step]]", "[[step]", "not TOML"),
     ('volume = "250 mL"', 'acts = "antimotility"', "what and acts"),
     ('volume = "250 mL"', 'after = ["x"]', "no step before it"),
+    ('volume = "250 mL"', 'every = "43 min"', "line 8: the plan has more than 1000 doses by here"),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "told"), MISTAKES)
 def test_mistakes_are_told_with_line_and_remedy(old: str, new: str, told: str) -> None:
     with pytest.raises(PlanError, match=told) as error:
-        parse(DRIP.strip().replace(old, new), "plan.toml") if old != "title" else parse(
+        parse_plan(DRIP.strip().replace(old, new), "plan.toml") if old != "title" else parse_plan(
             DRIP.replace(old, new), "plan.toml"
         )
     assert str(error.value).startswith("plan.toml, line ") and error.value.do
@@ -218,18 +219,18 @@ def test_mistakes_are_told_with_line_and_remedy(old: str, new: str, told: str) -
 
 def test_a_written_plan_is_blocked_by_hard_lines_and_marked_by_everyday_ones() -> None:
     record = columns(*WELL, magnesium(0.6), potassium(3.0))
-    fast = checked(parse(DRIP.replace('"4 h"', '"10 min"')), record, "fast")
+    fast = checked(parse_plan(DRIP.replace('"4 h"', '"10 min"')), record, "fast")
     assert not fast.plan.steps and {one.id for one in fast.plan.blocked[0].objections} == {"magnesium_rate_label"}
     assert not fast.done
-    quick = checked(parse(DRIP.replace('"4 h"', '"1 h"')), record, "quick")
+    quick = checked(parse_plan(DRIP.replace('"4 h"', '"1 h"')), record, "quick")
     assert {one.id for one in quick.plan.steps[0].beyond} == {"magnesium_rate_everyday"}
-    slow = checked(parse(DRIP), record, "slow")
+    slow = checked(parse_plan(DRIP), record, "slow")
     assert not slow.plan.steps[0].beyond and not slow.plan.blocked
 
 
 def test_the_example_of_a_plan_can_be_read() -> None:
     for path in (ROOT / "examples" / "plans").glob("*.toml"):
-        assert parse(path.read_text("utf-8"), path.name).step
+        assert parse_plan(path.read_text("utf-8"), path.name).step
 
 
 # what is foretold ----------------------------------------------------------------------------------------------------
@@ -241,7 +242,8 @@ def outlooks(tmp_path_factory: pytest.TempPathFactory):
     for size in (8, 16):
         (folder / f"drip{size}.toml").write_text(DRIP.replace("20 mmol", f"{size} mmol"), "utf-8")
     record = read(*WELL, magnesium(0.5), potassium(3.1), drug("omeprazole", effectivePeriod={"start": "2019-01-01"}))
-    found = foretell(record, [folder / "drip8.toml", folder / "drip16.toml"], days=7)
+    plans = {path.stem: read_plan(path) for path in (folder / "drip8.toml", folder / "drip16.toml")}
+    found = foretell(record, plans, days=7)
     assert found.forecast is not None and not found.forecast.why_not
     return {one.plan: one for one in found.forecast.outlooks}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 
 from carnallite.assessment import Columns
 from carnallite.knowledge import Contraindication, knowledge
+from carnallite.plan import advise
 from carnallite.plan.amounts import Given
 from carnallite.plan.safety import Guard, Line, objections, only_asks
+from carnallite.record import read_record
 from records import condition, observation, read
 from sketched import columns_of
 
@@ -239,13 +243,14 @@ BARS = {
         "insulin", "hard", "asks", ask=("blood_potassium",),
         holds=("serum_potassium 3.4; blood_potassium 4.2", "serum_potassium 3.29 @-1; blood_potassium 4.2",
                "blood_potassium 3.29 @-1"),
-        not_for=("blood_potassium 4.2", "serum_potassium 3.3 @-1; blood_potassium 4.2", "blood_potassium 3.3 @-1"),
-        not_known=("", "serum_potassium -; blood_potassium 4.2", "serum_potassium -"),
+        not_for=("blood_potassium 4.2", "serum_potassium 3.3 @-1; blood_potassium 4.2", "blood_potassium 3.3 @-1", "",
+                 "serum_potassium -; blood_potassium 4.2"),
+        not_known=("serum_potassium -",),
     ),
     "insulin_without_hyperkalemia": Bar("insulin", "everyday", "bars", **NOT_HIGH),
     "insulin_low_glucose": Bar(
         "insulin", "everyday", "asks", ask=("blood_glucose",), holds=("serum_glucose 3.99", "blood_glucose 3.99"),
-        not_for=("serum_glucose 4; blood_glucose 4",), not_known=("", "serum_glucose 5", "blood_glucose 5"),
+        not_for=("serum_glucose 4; blood_glucose 4", "serum_glucose 4", "blood_glucose 4"), not_known=("",),
     ),
     "insulin_unknown_potassium": Bar("insulin", "everyday", "bars", **NO_LEVEL),
     "magnesium_high": Bar(
@@ -300,8 +305,9 @@ BARS = {
         "potassium", "hard", "asks", ask=("blood_potassium",),
         holds=("serum_potassium 5.1; blood_potassium 4.2", "serum_potassium 5.5 @-1; blood_potassium 4.2",
                "blood_potassium 5.5 @-1"),
-        not_for=("blood_potassium 4.2", "serum_potassium 5.49 @-1; blood_potassium 4.2", "blood_potassium 5.49 @-1"),
-        not_known=("", "serum_potassium -; blood_potassium 4.2"),
+        not_for=("blood_potassium 4.2", "serum_potassium 5.49 @-1; blood_potassium 4.2", "blood_potassium 5.49 @-1", "",
+                 "serum_potassium -; blood_potassium 4.2"),
+        not_known=("serum_potassium -",),
     ),
     "potassium_unknown_by_vein": Bar("potassium", "hard", "bars", VEIN, **NO_LEVEL),
     "potassium_unknown": Bar(
@@ -310,15 +316,16 @@ BARS = {
     ),
     "potassium_replete": Bar(
         "potassium", "everyday", "asks", ask=("blood_potassium",), holds=("serum_potassium 5.0", "blood_potassium 5.0"),
-        not_for=("serum_potassium 4.99; blood_potassium 4.99",),
-        not_known=("", "serum_potassium -; blood_potassium 4.2"),
+        not_for=("serum_potassium 4.99; blood_potassium 4.99", "", "serum_potassium -; blood_potassium 4.99"),
+        not_known=("serum_potassium -",),
     ),
     "potassium_with_sparing_drug": Bar(
         "potassium", "everyday", "asks", ask=("blood_potassium",),
         holds=("spironolactone; serum_potassium 4.51", "spironolactone; blood_potassium 4.51"),
         not_for=("spironolactone; serum_potassium 4.5; blood_potassium 4.5", "omeprazole; serum_potassium 4.51",
-                 "spironolactone until -3 @-9; serum_potassium 4.51"),
-        not_known=("spironolactone", "serum_potassium 4.51"),
+                 "spironolactone until -3 @-9; serum_potassium 4.51", "spironolactone",
+                 "spironolactone; serum_potassium -; blood_potassium 4.5"),
+        not_known=("spironolactone; serum_potassium -", "serum_potassium 4.51"),
     ),
     "potassium_not_low_by_vein": Bar(
         "potassium", "everyday", "bars", VEIN, ("blood_potassium",), ("",), ("serum_potassium 3.4",),
@@ -624,3 +631,18 @@ def test_the_water_of_a_drip_counts_as_water() -> None:
         found = Guard(columns_of("edema")).judge(drip._replace(route=route))
         assert ("water_day_overload" in {one.limit.id for one in found.lines}) is counts
     assert "water_overload" not in {one.limit.id for one in Guard(columns_of("fluid_overload")).judge(drip).lines}
+
+
+def test_nobody_is_asked_for_a_blood_gas_where_serum_tells() -> None:
+    steps = list(published())
+    assert len(steps) > 100
+    for has_serum, asked in steps:
+        assert not (has_serum and {"blood_potassium", "blood_glucose"} & set(asked))
+
+
+def published() -> Iterator[tuple[bool, tuple[str, ...]]]:
+    """Yield what each step of the published cases asks first, and whether serum potassium was measured."""
+    for path in sorted((Path(__file__).parents[2] / "published").glob("*.json")):
+        found = advise(read_record(path), depth="findings")
+        has_serum = found.states.potassium != "unknown"
+        yield from ((has_serum, step.ask_first) for plan in found.plans for step in plan.steps)

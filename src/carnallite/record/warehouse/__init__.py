@@ -1,6 +1,7 @@
 """Sources of any size: taken once, sorted into parts by patient, and read part by part with bounded memory."""
 
 from carnallite.record.warehouse.delivery import Delivery, Taken, Unusable, arrow, part_of
+from carnallite.record.warehouse.ndjson import deletions
 from carnallite.record.warehouse.sources import FORMS, WHOLE, Form, deliveries, form_of, load, readings, take, taken_in
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Taken",
     "Unusable",
     "arrow",
+    "deletions",
     "deliveries",
     "form_of",
     "load",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TAKEN = "taken.json"
 SHARED = -1  # the part of what concerns everybody: dictionaries, medications by name
+APART = -2  # the part of what is about a few, and does not say about whom: deletions
+_PARTS = {SHARED: "shared", APART: "apart"}
 ROOM = 48_000_000  # [bytes] of rows that wait to be written
 HEX = 8  # digits of a hash that choose a part
 EXAMPLES = 5  # places that are told of each kind of unusable row
@@ -73,6 +75,7 @@ class Taken(msgspec.Struct, kw_only=True):
     count: int  # parts into which it was sorted
     rows: int = 0
     strays: int = 0  # rows that name nobody
+    deletions: int = 0  # resources that it says are deleted
     unusable: dict[str, Unusable] = {}
     header: list[str] = []
     parts: dict[str, str] = {}
@@ -96,7 +99,7 @@ def part_of(key: str, count: int) -> int:
 
 def file_of(folder: Path, table: str, part: int) -> Path:
     """Return where the rows of a table lie that belong to one part of a delivery."""
-    return folder / f"{table}-shared.parquet" if part == SHARED else folder / f"{table}-{part:05d}.parquet"
+    return folder / f"{table}-{_PARTS.get(part) or f'{part:05d}'}.parquet"
 
 
 def arrow(name: str = "pyarrow") -> ModuleType:
@@ -190,7 +193,7 @@ class Sorter:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return for each part of a delivery the digest of all its files; those of everybody are `shared`."""
+    """Return for each part of a delivery the digest of all its files; of everybody `shared`, of deletions `apart`."""
     found: dict[str, Any] = {}
     for file in sorted(folder.glob("*.parquet")):
         part = file.stem.rsplit("-", 1)[1]

@@ -102,7 +102,7 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     def work(self) -> int:
         """Do it, and return how many people it was about."""
         loaded = load(self.form, self.folders, self.part)
-        quality = Quality(strays=len(loaded.strays))
+        quality = Quality(strays=len(loaded.strays), deleted=loaded.deleted)
         quality.count_issues(loaded.issues)
         found: list[tuple[str, Timeline]] = []
         for key, reading in readings(loaded, now=self.now, local=self.local):
@@ -181,6 +181,8 @@ class Quality(msgspec.Struct, kw_only=True):
     results: dict[str, int] = {}  # by quantity
     issues: dict[str, int] = {}  # by code, and by quantity where it is about one: "implausible serum_magnesium"
     unmapped: dict[str, int] = {}  # codes that no data file knows, by kind of line
+    deleted: dict[str, int] = {}  # resources that the source deleted, with those of people whom it deleted, by type
+    deleted_unknown: int = 0  # deletions of what was never delivered
 
     def add(self, reading: Reading, entries: list[Entry]) -> None:
         """Count one person."""
@@ -201,7 +203,7 @@ class Quality(msgspec.Struct, kw_only=True):
         """Add the counts of another part."""
         for name in ("people", "undated", "strays"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("lines", "results", "issues", "unmapped"):
+        for name in ("lines", "results", "issues", "unmapped", "deleted"):
             _more(getattr(self, name), getattr(other, name))
 
 

@@ -136,7 +136,15 @@ def _read(found: Cohort) -> str:
     lines = ", ".join(f"{count:,} {kind}" for kind, count in found.lines.items())
     rare = sum(found.held_back.values())
     held = f" {rare} kinds of issue or code were rarer than is told." if rare else ""
-    return f"Lines read: {lines}.{held} Counts, with how many results of the quantity were used."
+    return f"Lines read: {lines}.{_deleted(found)}{held} Counts, with how many results of the quantity were used."
+
+
+def _deleted(found: Cohort) -> str:
+    """Return what the source deleted, where it did."""
+    parts = [f"{count:,} {kind}" for kind, count in found.deleted.items()]
+    told = f" Deleted by the source, and not counted: {', '.join(parts)}." if parts else ""
+    lost = f" {found.deleted_unknown:,} deletions name nothing that was delivered." if found.deleted_unknown else ""
+    return told + lost
 
 
 def _issues(found: Cohort) -> list[dict[str, Any]]:

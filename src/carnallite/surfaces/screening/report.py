@@ -78,6 +78,8 @@ class Cohort(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, int]
     issues: dict[str, int]
     unmapped: dict[str, int]
+    deleted: dict[str, int]  # resources that the source deleted, by type
+    deleted_unknown: int | None  # deletions of what was never delivered
     held_back: dict[str, int]  # how many kinds of issue and code were too rare to be told
 
 
@@ -102,7 +104,9 @@ def report(
             within_h=window().total_seconds() / 3600,
             results={id: count for id, count in sorted(quality.results.items()) if not is_small(count)},
             lines={id: count for id, count in sorted(quality.lines.items()) if not is_small(count)},
-            issues=issues, unmapped=unmapped, held_back=rare,
+            issues=issues, unmapped=unmapped,
+            deleted={kind: count for kind, count in sorted(quality.deleted.items()) if not is_small(count)},
+            deleted_unknown=shown(quality.deleted_unknown), held_back=rare,
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from carnallite.errors import CarnalliteError
 from carnallite.knowledge import Reviewed, edition, overdue
 from carnallite.physiology import engine, population
 from carnallite.record.rows import VERSION as ROWS
-from carnallite.record.warehouse import WHOLE, Form, Taken, arrow, deliveries, form_of, taken_in
+from carnallite.record.warehouse import WHOLE, Form, Taken, arrow, deletions, deliveries, form_of, taken_in
 from carnallite.surfaces.overdue import this_day
 from carnallite.surfaces.screening import kept
 from carnallite.surfaces.screening.cohort import cohort
@@ -106,6 +106,7 @@ class Run:
     manifest: Manifest
     said: Callable[[str, int, int, int], None]  # stage, done, of how many, people
     left: list[Failure] = field(default_factory=list)
+    deleted_unknown: int = 0  # deletions of what was never delivered
 
     @property
     def out(self) -> Path:
@@ -282,23 +283,33 @@ def _by_age(folder: Path) -> tuple[int, str, str]:
 
 
 def _make(run: Run, form: Form, folders: Sequence[Path]) -> None:
-    """Make the rows of all parts whose deliveries are not those of which they were made."""
+    """Make the rows of all parts whose deliveries are not those of which they were made.
+
+    A delivery that holds nothing of a part, and deletes nothing of it, leaves that part as it is.
+    """
     options, manifest = run.options, run.manifest
     taken = [taken_in(folder) for folder in folders]
     if form in WHOLE and options.since is None:
         folders, taken = folders[-1:], taken[-1:]
     jobs = []
+    unknown = {one.name for one in deletions(folders)} if any(one.deletions for one in taken) else set()
+    is_deleting = bool(unknown)
     for part in range(manifest.parts):
         held = [
-            (one.order, one.name, one.header, one.parts.get("shared"), one.parts.get(f"{part:05d}")) for one in taken
+            (turn, one.order, one.name, one.header, one.parts.get("shared"), one.parts.get(f"{part:05d}"))
+            for turn, one in enumerate(taken)
+            if "shared" in one.parts or f"{part:05d}" in one.parts
         ]
-        what = made_of(ROWS, form, part, held, options.now, sorted(options.local.items()), options.episodes)
+        deleted = deletions(folders, part) if is_deleting else []
+        unknown -= {one.name for one in deleted}
+        what = made_of(ROWS, form, part, held, deleted, options.now, sorted(options.local.items()), options.episodes)
         into = run.out / "rows" / f"part-{part:05d}.parquet"
         if said_in(into)[0] != what:
             jobs.append(Make(
                 form=form, folders=tuple(folders), part=part, into=into, made_of=what, now=options.now,
                 local=options.local, episodes=options.episodes,
             ))  # fmt: skip
+    run.deleted_unknown = len(unknown)
     run.do("sorting", jobs)
 
 
@@ -332,7 +343,7 @@ def _end(run: Run, taken: Sequence[Taken], depth: Depth, library: str | None) ->
     """
     from carnallite.surfaces.screening import pages, report, worklist  # noqa: PLC0415  (Jinja2 comes with them)
 
-    quality = Quality()
+    quality = Quality(deleted_unknown=run.deleted_unknown)
     for rows in run.rows():
         quality.join(said_in(rows)[1] or counted(rows))
     answers = sorted((run.out / "answers").glob("part-*.parquet"))

@@ -67,7 +67,7 @@ def command(options: argparse.Namespace) -> int:
     from carnallite.surfaces.service.store import Store  # noqa: PLC0415
 
     chosen = settings.read(options.config)
-    store = Store.open(chosen.store, Path(chosen.secret) if chosen.secret else None, make=False)
+    store = Store.open(chosen.kept, Path(chosen.secret) if chosen.secret else None, make=False)
     try:
         if not options.verify:
             for row in store.rows(options.since):

@@ -50,8 +50,8 @@ class _Granted(Struct, frozen=True):
 
 
 class _File(Struct, frozen=True):
-    type: str
     url: str
+    type: str = ""
     count: int | None = None
 
 
@@ -59,12 +59,16 @@ class _Manifest(Struct, frozen=True, rename="camel"):
     transaction_time: str
     requires_access_token: bool
     output: tuple[_File, ...]
+    deleted: tuple[_File, ...] = ()
     error: tuple[_File, ...] = ()
     link: tuple[Any, ...] = ()
 
 
 class Fetched(Struct, frozen=True):
-    """What a run brought: when the server read its data (for `--since` next time), and lines by kind of resource."""
+    """What a run brought: when the server read its data (for `--since` next time), and lines by kind of resource.
+
+    Those of `deleted` are Bundles that name what was deleted.
+    """
 
     at: str
     lines: dict[str, int]
@@ -136,6 +140,9 @@ class Backend:
                 raise RecordRefused("manifest", "a file is of no kind of resource.", "Tell who runs the server.")
             found = self._download(one, out / f"{one.type}.{number:05}.ndjson", manifest.requires_access_token)
             lines[one.type] = lines.get(one.type, 0) + found
+        for number, one in enumerate(manifest.deleted):
+            found = self._download(one, out / f"deleted.{number:05}.ndjson", manifest.requires_access_token)
+            lines["deleted"] = lines.get("deleted", 0) + found
         _write(out / _DONE, msgspec.json.encode({"transactionTime": manifest.transaction_time, "lines": lines}))
         with suppress(FetchFailed):  # the server would keep its files for a while
             self._ask("DELETE", where)
@@ -196,7 +203,7 @@ class Backend:
         found += bool(last) and not last.endswith(b"\n")
         if one.count is not None and found != one.count:
             part.unlink()
-            what = f"a file of {one.type} has {found} lines, and {one.count} were announced."
+            what = f"a file of {one.type or 'deletions'} has {found} lines, and {one.count} were announced."
             raise RecordRefused("export", what, "Run it again.")
         part.rename(to)
         return found

@@ -138,7 +138,7 @@ def _asked(hook: str, call: Call) -> Call:
 
 
 async def _found(house: House, call: Call, now: datetime) -> tuple[Found, int]:
-    source = prefetch.source_of(house.settings, call.fhir_server, call.fhir_authorization, house.fetch)
+    source = prefetch.source_of(house, call.fhir_server, call.fhir_authorization)
     gathered = await prefetch.gather(house.settings, call.context.patient_id, call.prefetch, source)
     task = house.task(gathered.bundle, now=now, patient=call.context.patient_id)
     if call.hook in ORDERS:

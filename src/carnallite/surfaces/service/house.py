@@ -13,6 +13,7 @@ from carnallite.surfaces.service.issued import Issued
 from carnallite.surfaces.service.lanes import Busy, Lane, cores
 from carnallite.surfaces.service.logs import Log
 from carnallite.surfaces.service.metrics import Metrics
+from carnallite.surfaces.service.prefetch import Learned
 from carnallite.surfaces.service.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class House:
     ) -> None:  # fmt: skip
         self.settings, self.store, self.tokens, self.fetch = settings, store, tokens, fetch
         self.clock, self.log = clock, log
-        self.issued, self.metrics = Issued(), Metrics()
+        self.issued, self.metrics, self.learned = Issued(), Metrics(), Learned(log.note)
         self.local = _local(settings)
         self.lanes: dict[str, Lane] = {}
         self.entered = 0  # calls that are being read, evaluated or written down

@@ -31,7 +31,7 @@ REFUSALS = {
     412: "Not evaluated: data are missing and cannot be fetched.",
     413: "The body is larger than its cap.",
     415: "The body is not JSON, or packed in an unknown way.",
-    422: "Not evaluated: the record is refused.",
+    422: "Not evaluated: the record is refused, or a hard limit of the safety table bars a step of a written plan.",
     500: "Not evaluated: a fault of ours, told by its request id alone.",
     503: "Not evaluated: too many calls, or it took too long; ask again after `Retry-After` seconds.",
 }
@@ -50,6 +50,21 @@ _PARAMETERS = {
     "resourceType": "Parameters",
     "parameter": [{"name": "patient", "valueReference": {"reference": "Patient/1288992"}},
                   {"name": "depth", "valueCode": "library"}],
+}  # fmt: skip
+_PLAN = """title = "Magnesium by vein"
+
+[[step]]
+name   = "Drip"
+what   = "magnesium sulfate"
+amount = "16 mmol"
+route  = "intravenous"
+over   = "4 h"
+volume = "500 mL"
+"""
+_PLANNED = {
+    "resourceType": "Parameters",
+    "parameter": [{"name": "patient", "valueReference": {"reference": "Patient/1288992"}},
+                  {"name": "plan", "valueString": _PLAN}, {"name": "days", "valueInteger": 7}],
 }  # fmt: skip
 
 
@@ -87,8 +102,10 @@ def _made() -> tuple[dict[str, Any], dict[str, Any]]:
             "feedback", "What was done with cards", (400, 404, 413, 415, 500, 503), body=_body(_ref("Feedbacks")),
             parameters=[_service()],
         )},
-        "/$assess": {"post": _asked("assess", "The whole answer; depth `library` unless it is asked otherwise")},
-        "/$forecast": {"post": _asked("forecast", "The same with an individual fit and what each plan brings")},
+        "/$assess": {"post": _asked("assess", "The whole answer; depth `library` unless asked otherwise", _PARAMETERS)},
+        "/$forecast": {"post": _asked(
+            "forecast", "The same with an individual fit and what each plan brings: ours, or yours", _PLANNED,
+        )},
         "/feedback": {"get": _operation("feedbackSummary", "Override rate and predictive value", (500, 503),
                                         answer=_ref("Summary"))},
         "/cards/{card}": {"get": _operation(
@@ -144,9 +161,9 @@ def _refused(refusals: Iterable[int]) -> dict[str, Any]:
     return told | ({"401": {"description": "Not let in; without a reason."}} if refusals else {})
 
 
-def _asked(id: str, summary: str) -> dict[str, Any]:
+def _asked(id: str, summary: str, example: Any) -> dict[str, Any]:
     schema = {"oneOf": [_ref("Parameters"), _ref("Bundle")]}
-    content = {kind: {"schema": schema, "example": _PARAMETERS} for kind in (FHIR_JSON, JSON)}
+    content = {kind: {"schema": schema, "example": example} for kind in (FHIR_JSON, JSON)}
     found = _operation(id, summary, _OPERATION, body={"required": True, "content": content})
     found["responses"]["200"]["content"] = {
         FHIR_JSON: {"schema": _ref("Bundle")}, JSON: {"schema": _ref("Advice")},

@@ -1,4 +1,7 @@
-"""FHIR operations: `$assess` and `$forecast` on a posted record, or on a patient of a server that we may ask."""
+"""FHIR operations: `$assess` and `$forecast` on a posted record, or on a patient of a server that we may ask.
+
+`$forecast` also takes plans written by hand, as `carnallite forecast --plan` does.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from anyio import to_thread
 from msgspec import Meta
 
+from carnallite.errors import PlanError
+from carnallite.plan import MOST_PLANS, Written, parse_plan
 from carnallite.surfaces.service import body, prefetch, work
 from carnallite.surfaces.service.hooks import decoded
 from carnallite.surfaces.service.refusal import FHIR_JSON, Refusal
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 Depth = Literal["findings", "library", "cloud", "fit"]
 SLOW = frozenset({"cloud", "fit"})
+PLAN_LENGTH = 20_000  # characters of one written plan
 FORMS = {FHIR_JSON: "fhir", JSON: "assessment", "application/*": "fhir", "*/*": "fhir"}
 
 
@@ -30,9 +37,13 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One parameter of an operation."""
+    """One parameter of an operation.
 
-    name: Literal["record", "patient", "server", "now", "depth"]
+    `$forecast` alone takes `plan`, at most four: the text of a plan in TOML (docs/reference/plan.md) in which each
+    amount names its unit (mmol of the element, mEq, g, mg, L, mL, U) and each time (min, h, d); and `days` [d].
+    """
+
+    name: Literal["record", "patient", "server", "now", "depth", "plan", "days"]
     resource: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     value_string: str | None = None
     value_code: str | None = None
@@ -42,6 +53,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     value_date_time: datetime | None = None
     value_instant: datetime | None = None
     value_reference: Link | None = None
+    value_integer: Annotated[int, Meta(ge=2, le=30, examples=[7], description="[d]")] | None = None
 
     def text(self) -> str:
         """Return the value of a parameter that is a text."""
@@ -50,10 +62,10 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an operation is asked: a record, or a patient of a server; when, and how deep."""
+    """What an operation is asked: a record, or a patient of a server; when, how deep, and under which plans."""
 
     resource_type: Literal["Parameters"]
-    parameter: Annotated[tuple[Parameter, ...], Meta(max_length=8)] = ()
+    parameter: Annotated[tuple[Parameter, ...], Meta(max_length=12)] = ()
 
 
 class _Head(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,11 +73,18 @@ class _Head(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Asked(NamedTuple):
-    record: bytes | None
-    patient: str
-    server: str
-    now: datetime | None
-    depth: Depth | None
+    plans: dict[str, _Sent]
+    record: bytes | None = None
+    patient: str = ""
+    server: str = ""
+    now: datetime | None = None
+    depth: Depth | None = None
+    days: int | None = None
+
+
+class _Sent(NamedTuple):
+    where: str
+    text: str
 
 
 _head, _parameters = msgspec.json.Decoder(_Head), msgspec.json.Decoder(Parameters)
@@ -96,45 +115,71 @@ async def answered(request: Request, house: House, depth: Depth) -> tuple[bytes,
         What it rests on unless it is asked otherwise.
     """
     form = form_of(request)
+    operation = request.url.path.rpartition("$")[2]
     asked = _asked(await body.read(request))
+    _refuse_idle(asked, operation)
+    plans = await to_thread.run_sync(_written, asked.plans)
     bundle, patient = (asked.record, "") if asked.record else await _fetched(house, asked)
     if bundle is None:
         raise Refusal(400, "required", "/parameter", "there is neither a record nor a patient.", "Send one of them.")
     deep = asked.depth or depth
     task = msgspec.structs.replace(
-        house.task(bundle, now=house.clock(), patient=patient), depth=deep,
+        house.task(bundle, now=house.clock(), patient=patient), depth=deep, plans=plans, days=asked.days or 30,
         now=asked.now or (house.clock() if patient and house.settings.clock == "wall" else None),
     )  # fmt: skip
     lane = "fits" if deep in SLOW else "answers"
     found = await house.compute(lane, work.answered, task, form, house.settings.is_demonstration)
     if isinstance(found, work.NotRead):
         raise Refusal(412 if patient else 422, "invalid", found.where, f"Not evaluated: {found.what}", found.do)
-    operation = request.url.path.rpartition("$")[2]
     await house.audit(
         request,
         "operation",
         {"operation": operation, "kind": deep, "key": found.record},
         patient=patient or found.record,
     )
+    if isinstance(found, work.Barred):
+        where, do = f"{asked.plans[found.plan].where}, step {found.step}", "Change the step, or leave it out."
+        raise Refusal(422, "business-rule", where, f"not foretold: a hard limit bars it: {found.why}", do)
     return found.body, FHIR_JSON if form == "fhir" else JSON
 
 
 def _asked(data: bytes) -> _Asked:
     kind = decoded(_head, data).resource_type
     if kind == "Bundle":
-        return _Asked(data, "", "", None, None)
+        return _Asked({}, data)
     if kind != "Parameters":
         raise Refusal(400, "value", "/resourceType", "it is neither a Bundle nor Parameters.", "Send one of them.")
     told: dict[str, Any] = {}
+    plans = dict[str, _Sent]()
     for number, one in enumerate(decoded(_parameters, data).parameter):
         where = f"/parameter/{number}"
         if one.name in told:
             raise Refusal(400, "value", where, "it stands twice.", "Send it once.")
-        told[one.name] = _value(one, where)
-    return _Asked(*(told.get(name, default) for name, default in _DEFAULTS.items()))
+        if one.name != "plan":
+            told[one.name] = _value(one, where)
+        elif len(plans) == MOST_PLANS:
+            raise Refusal(400, "value", where, f"there are more than {MOST_PLANS} plans.", "Send fewer.")
+        else:
+            plans[f"plan{len(plans) + 1}"] = _Sent(where, _value(one, where))
+    return _Asked(plans, **told)
 
 
-_DEFAULTS: dict[str, Any] = {"record": None, "patient": "", "server": "", "now": None, "depth": None}
+def _refuse_idle(asked: _Asked, operation: str) -> None:
+    """Refuse what would do nothing: plans of `$assess`, days without plans, plans without a fit."""
+    if asked.plans and operation != "forecast":
+        raise Refusal(400, "value", next(iter(asked.plans.values())).where, "plans are foretold.", "Ask /$forecast.")
+    if asked.days and not asked.plans:
+        raise Refusal(400, "value", "/parameter", "`days` is for plans of your own.", "Send a `plan`, or no `days`.")
+    if asked.plans and asked.depth not in {None, "fit"}:
+        raise Refusal(400, "value", "/parameter", "plans are foretold by a fit alone.", "Leave `depth` out.")
+
+
+def _written(plans: dict[str, _Sent]) -> dict[str, Written]:
+    """Return plans as they are understood."""
+    try:
+        return {id: parse_plan(one.text, one.where) for id, one in plans.items()}
+    except PlanError as error:
+        raise Refusal(400, "value", error.where, error.what, error.do) from None
 
 
 def _value(one: Parameter, where: str) -> Any:
@@ -148,6 +193,10 @@ def _value(one: Parameter, where: str) -> Any:
         found = found if prefetch.ID.fullmatch(found) else None
     elif one.name == "depth":
         found = one.text() if one.text() in {"findings", "library", *SLOW} else None
+    elif one.name == "days":
+        found = one.value_integer
+    elif one.name == "plan":
+        found = one.value_string if len(one.value_string or "") <= PLAN_LENGTH else None
     else:
         found = one.text()
     if not found:
@@ -161,6 +210,6 @@ async def _fetched(house: House, asked: _Asked) -> tuple[bytes | None, str]:
         return None, ""
     servers = house.settings.fhir_servers
     server = asked.server or (servers[0] if len(servers) == 1 else "")
-    source = prefetch.source_of(house.settings, server, None, house.fetch)
+    source = prefetch.source_of(house, server, None)
     found = await prefetch.gather(house.settings, asked.patient, {}, source)
     return found.bundle, asked.patient

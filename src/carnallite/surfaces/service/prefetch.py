@@ -1,4 +1,7 @@
-"""What a hook asks for, and what came: prefetch in each of its forms, further pages, and what is fetched instead."""
+"""What a hook asks for, and what came: prefetch in each of its forms, further pages, and what is fetched instead.
+
+A server that refuses to search results by code or category is asked for all of them, from then on at once.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from carnallite.surfaces.service.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from carnallite.surfaces.service.house import House
     from carnallite.surfaces.service.settings import Settings
     from carnallite.surfaces.service.values import Authorization
 
@@ -34,6 +38,9 @@ KEYS = {
     "MedicationDispense": "dispensed", "AllergyIntolerance": "allergies", "FamilyMemberHistory": "family",
 }  # fmt: skip
 WITHIN = frozenset({"Medication", "Specimen"})  # are referred to by others and come with them, or are fetched
+_UNSEARCHED = frozenset({  # said of a search that a server does not know, or of an address that is too long for it
+    "status_400", "status_404", "status_405", "status_413", "status_414", "status_422", "status_431", "status_501",
+})  # fmt: skip
 ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -76,12 +83,30 @@ class Part(NamedTuple):
     next: str = ""  # address of the next page
 
 
+class Learned:
+    """Which servers do not search results by code or category: found out once, told once, known until the end."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note, self._servers = note, set[str]()
+
+    def is_plain(self, server: str) -> bool:
+        """Return whether a server is known to give all results or none."""
+        return server in self._servers
+
+    def add(self, server: str) -> None:
+        """Take note of one."""
+        if server not in self._servers:
+            self._servers.add(server)
+            self._note(f"{server} does not search results by code or category: it is asked for all of them")
+
+
 class Source(NamedTuple):
     """Where more can be had."""
 
     fetch: Fetch | None
     server: str
     token: str
+    learned: Learned
 
 
 class Gathered(NamedTuple):
@@ -121,6 +146,10 @@ class _Medicated(msgspec.Struct, frozen=True, rename="camel"):
 _medicated = msgspec.json.Decoder(_Medicated)
 
 
+class _Unsearched(Refusal):
+    """A server does not search results in this way."""
+
+
 async def gather(settings: Settings, patient: str, given: Mapping[str, msgspec.Raw], source: Source) -> Gathered:
     """Return all that was given or can be had about a patient.
 
@@ -129,7 +158,20 @@ async def gather(settings: Settings, patient: str, given: Mapping[str, msgspec.R
     Refusal
         412: something that is needed was neither given nor can be had; nothing is answered from a part.
     """
+    if not source.learned.is_plain(source.server):
+        try:
+            return await _gathered(settings, patient, given, source)
+        except _Unsearched:
+            pass
+    others = {key: one for key, one in given.items() if key not in _results(settings)}  # results of a part are none
+    found = await _gathered(msgspec.structs.replace(settings, observations="all"), patient, others, source)
+    source.learned.add(source.server)  # only now: a server that gives nothing at all searches as it may
+    return found
+
+
+async def _gathered(settings: Settings, patient: str, given: Mapping[str, msgspec.Raw], source: Source) -> Gathered:
     wanted = templates(settings)
+    narrow = frozenset(_results(settings)) if settings.observations != "all" else frozenset[str]()
     parts: dict[str, Part | None] = {key: _given(key, given[key], patient) if key in given else None for key in wanted}
     whole = dict.fromkeys(wanted, Part(()))
     fetched = 0
@@ -138,7 +180,8 @@ async def gather(settings: Settings, patient: str, given: Mapping[str, msgspec.R
         nonlocal fetched
         part = parts[key]
         if part is None:
-            part = await _fetched(key, f"{source.server}/{filled(wanted[key], patient)}", patient, source)
+            url = f"{source.server}/{filled(wanted[key], patient)}"
+            part = await _fetched(key, url, patient, source, is_narrow=key in narrow)
             fetched += 1
         resources = [*part.resources]
         for _ in range(settings.pages - 1):
@@ -225,7 +268,7 @@ def _part(key: str, data: bytes, patient: str, failed: str) -> Part:
     return Part(kept, following)
 
 
-async def _fetched(key: str, url: str, patient: str, source: Source) -> Part:
+async def _fetched(key: str, url: str, patient: str, source: Source, *, is_narrow: bool = False) -> Part:
     if source.fetch is None or not source.server:
         raise _missing(key, "it was not given, and no FHIR server and token to fetch it")
     if not url.startswith(f"{source.server}/") and not url.startswith(f"{source.server}?"):
@@ -233,8 +276,11 @@ async def _fetched(key: str, url: str, patient: str, source: Source) -> Part:
     try:
         data = await to_thread.run_sync(source.fetch, url, source.token)
         await to_thread.run_sync(strict.check, data)
-    except FetchFailed:
-        raise _missing(key, "the FHIR server did not give it") from None
+    except FetchFailed as failed:
+        missing = _missing(key, "the FHIR server did not give it")
+        if is_narrow and failed.code in _UNSEARCHED:
+            raise _Unsearched(missing.status, missing.code, missing.where, missing.what, missing.do) from None
+        raise missing from None
     except Refusal:
         raise _missing(key, "the FHIR server answered with what is not JSON") from None
     return _part(key, data, patient, "the FHIR server did not give it")
@@ -301,12 +347,10 @@ def _missing(key: str, why: str) -> Refusal:
     return Refusal(412, "incomplete", f"/prefetch/{key}", what, do)
 
 
-def source_of(
-    settings: Settings, server: str | None, authorization: Authorization | None, fetch: Fetch | None
-) -> Source:
+def source_of(house: House, server: str | None, authorization: Authorization | None) -> Source:
     """Return where more can be had: only from a FHIR server that is allowed."""
     base = (server or "").rstrip("/")
-    allowed = {one.rstrip("/") for one in settings.fhir_servers}
+    allowed = {one.rstrip("/") for one in house.settings.fhir_servers}
     if base not in allowed:
-        return Source(None, "", "")
-    return Source(fetch, base, authorization.access_token if authorization else "")
+        return Source(None, "", "", house.learned)
+    return Source(house.fetch, base, authorization.access_token if authorization else "", house.learned)

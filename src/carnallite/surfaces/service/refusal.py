@@ -10,7 +10,7 @@ from carnallite.errors import CarnalliteError
 
 IssueType = Literal[
     "invalid", "structure", "required", "value", "login", "forbidden", "too-long", "not-found", "not-supported",
-    "throttled", "timeout", "incomplete", "exception", "processing", "transient",
+    "throttled", "timeout", "incomplete", "exception", "processing", "transient", "business-rule",
 ]  # fmt: skip
 FHIR_JSON = "application/fhir+json"
 
@@ -24,7 +24,7 @@ class Refusal(CarnalliteError):
 
 
 def outcome(refusal: Refusal) -> dict[str, Any]:
-    """Return the OperationOutcome of a refusal; it holds nothing of what was sent."""
+    """Return the OperationOutcome of a refusal; it holds nothing of a record that was sent."""
     issue = {"severity": "error", "code": refusal.code, "details": {"text": refusal.what}}
     diagnostics = " ".join(part for part in (f"{refusal.where}:" if refusal.where else "", refusal.do) if part)
     if diagnostics:

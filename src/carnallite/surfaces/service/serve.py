@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from carnallite.errors import ExtraMissing
+from carnallite.errors import ExtraMissing, SettingError
 
 if TYPE_CHECKING:
     import argparse
@@ -52,10 +52,23 @@ def command(options: argparse.Namespace) -> int:
 
 
 def opened(chosen: Settings) -> Store:
-    """Return the store of some settings."""
+    """Return the store of some settings; the folder of one that is not set is made for its user alone.
+
+    Raises
+    ------
+    SettingError
+        The folder cannot be made.
+    """
+    from carnallite.surfaces.service.settings import state_folder  # noqa: PLC0415
     from carnallite.surfaces.service.store import Store  # noqa: PLC0415
 
-    return Store.open(chosen.store, Path(chosen.secret) if chosen.secret else None)
+    if not chosen.store:
+        try:
+            state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            what = f"the folder '{state_folder()}' cannot be made ({error.strerror})."
+            raise SettingError("store", what, "Set `store`.") from None
+    return Store.open(chosen.kept, Path(chosen.secret) if chosen.secret else None)
 
 
 def built(chosen: Settings, store: Store) -> Starlette:
@@ -106,7 +119,8 @@ def _as_json() -> None:
 
 
 def _welcome(chosen: Settings) -> str:
-    lines = [f"carnallite: serving {chosen.base}/cds-services"]
+    where = chosen.kept.removeprefix("sqlite:///") if chosen.kept.startswith("sqlite:///") else "PostgreSQL"
+    lines = [f"carnallite: serving {chosen.base}/cds-services; audit log, shown cards and feedback in {where}"]
     if chosen.is_demonstration:
         lines.append("Everything is marked as demonstration: `intended_use` is not set. Not for care.")
     if not chosen.clients:

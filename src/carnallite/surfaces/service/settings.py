@@ -50,9 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(
             description="Where audit log, shown cards and feedback are kept: sqlite:///FILE, or postgresql://…; one "
-            "with a password comes from CARNALLITE_STORE or CARNALLITE_STORE_FILE."
+            "with a password comes from CARNALLITE_STORE or CARNALLITE_STORE_FILE. By default carnallite.db in "
+            "$XDG_STATE_HOME/carnallite or ~/.local/state/carnallite, a folder for you alone."
         ),
-    ] = "sqlite:///carnallite.db"
+    ] = ""
     secret: Annotated[
         str, Meta(description="File with at least 32 bytes that key the audit log; by default made beside the store.")
     ] = ""
@@ -78,7 +79,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     local_codes: Annotated[str, Meta(description="CSV of local codes or labels and our analyte ids.")] = ""
     observations: Annotated[
         Literal["codes", "category", "all"],
-        Meta(description="How results are asked for: by LOINC, by category, or all (where labels are local)."),
+        Meta(
+            description="How results are asked for, of clients and servers: by LOINC, by category, or all (where "
+            "labels are local). A server that refuses such a search is asked for all."
+        ),
     ] = "codes"
     not_available: Annotated[
         tuple[str, ...],
@@ -117,9 +121,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.public_url or f"{scheme}://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def kept(self) -> str:
+        """Return the address of the store: the one that is set, or a file of the user's state."""
+        return self.store or f"sqlite:///{state_folder() / 'carnallite.db'}"
+
+    @property
     def is_demonstration(self) -> bool:
         """Return whether nobody has taken charge of the intended use."""
         return not self.intended_use
+
+
+def state_folder() -> Path:
+    """Return the folder in which a program keeps what must outlive it, after the XDG Base Directory specification."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    home = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
+    return home / "carnallite"
 
 
 def read(path: Path | None = None, given: Mapping[str, Any] | None = None) -> Settings:

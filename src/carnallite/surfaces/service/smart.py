@@ -160,7 +160,7 @@ class Smart:
             raise _Failed(403, "denied", "The EHR did not permit it.")
         granted, user = await to_thread.run_sync(self._exchanged, app, begun, code, house.clock())
         outward, base = self._outward[app.issuer], app.issuer.rstrip("/")
-        source = Source(outward.get, base, granted.access_token)
+        source = Source(outward.get, base, granted.access_token, house.learned)
         try:
             bundle = (await gather(house.settings, granted.patient, {}, source)).bundle
         except Refusal as refusal:

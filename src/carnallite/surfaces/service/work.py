@@ -12,13 +12,16 @@ from msgspec import field
 from carnallite import __version__
 from carnallite.assessment import assess
 from carnallite.errors import RecordRefused
-from carnallite.plan import advise, review
+from carnallite.plan import Written, advise, foretell, review
 from carnallite.record import Issue, fhir_reading, read_orders, resources_of
+from carnallite.surfaces import plans as told_of
 from carnallite.surfaces.overdue import dated, this_day
 from carnallite.surfaces.resources import bundle
 from carnallite.surfaces.service import cards
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from carnallite.plan import Advice
     from carnallite.record import Reading
 
@@ -40,6 +43,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         Ids of the drafts that are asked about, such as ``MedicationRequest/1``; empty for all.
     today : date
         On which knowledge may be overdue, whatever the time of the assessment.
+    plans : dict of str to Written
+        Plans written by hand, by their ids.
+    days : int
+        [d] For which they are foretold.
     """
 
     bundle: bytes
@@ -53,6 +60,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     today: date = field(default_factory=this_day)
     drafts: tuple[bytes, ...] = ()
     chosen: tuple[str, ...] = ()
+    plans: dict[str, Written] = {}
+    days: int = 30
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -68,6 +77,15 @@ class NotRead(msgspec.Struct, frozen=True):
     where: str
     what: str
     do: str
+
+
+class Barred(msgspec.Struct, frozen=True):
+    """What a hard line of the safety table bars: which step of which written plan, why, and for which record."""
+
+    plan: str
+    step: str
+    why: str
+    record: str
 
 
 def warm() -> None:
@@ -104,13 +122,14 @@ def ordered(task: Task) -> cards.Found | NotRead:
     return cards.ordered(known, [one for one in found if one.order in chosen], valid_h=task.valid_h)
 
 
-def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
+def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead | Barred:
     """Return the whole answer for one patient: `carnallite.assessment/1`, or FHIR resources."""
     try:
-        reading = _reading(task)
-        advice = _advised(reading, task)
+        advice = _advised(_reading(task), task)
     except RecordRefused as error:
         return NotRead(error.where, error.what, error.do)
+    if task.plans and (barred := next(_barred(advice), None)):
+        return barred
     if demonstration:
         advice = msgspec.structs.replace(advice, issues=(*advice.issues, DEMONSTRATION))
     if form == "assessment":
@@ -119,6 +138,13 @@ def answered(task: Task, form: str, demonstration: bool) -> Answer | NotRead:
     if demonstration:
         told["meta"] = {"security": [TEST]}
     return Answer(msgspec.json.encode(told), advice.provenance.record)
+
+
+def _barred(advice: Advice) -> Iterator[Barred]:
+    for plan in advice.plans:
+        for one in plan.blocked:
+            why = " ".join(f"{each.id}: {told_of.objection(each)}" for each in one.objections)
+            yield Barred(plan.id, one.id.rpartition(".")[2], why, advice.provenance.record)
 
 
 def _subject(task: Task) -> str:
@@ -147,7 +173,10 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def _advised(reading: Reading, task: Task) -> Advice:
-    advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
+    if task.plans:
+        advice = foretell(reading, task.plans, days=task.days, version=__version__, limits=_limits(task))
+    else:
+        advice = advise(reading, version=__version__, depth=task.depth, limits=_limits(task))
     return dated(advice, task.today)
 
 

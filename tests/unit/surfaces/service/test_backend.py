@@ -25,6 +25,7 @@ FILES = {
     "/files/2": ("Observation", b'{"resourceType":"Observation","id":"1"}\n' * 3000),
     "/files/3": ("Observation", b""),
 }
+DELETED = b'{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/2"}}]}'
 
 
 class Hospital:
@@ -51,7 +52,7 @@ class Hospital:
             return 202, {"Content-Location": self.changed.get("status", f"{self.url}/status/7")}, b""
         if path == "/status/7":
             return self._status(asked.command)
-        data = FILES[path][1]
+        data = DELETED if path == "/files/4" else FILES[path][1]
         length = {"Content-Length": str(len(data) + 5)} if path == self.broken else {}
         return 200, {"Content-Type": "application/fhir+ndjson"} | length, data
 
@@ -123,6 +124,23 @@ def test_an_export_comes_whole(hospital: Hospital, key: Path, tmp_path: Path) ->
     )
     assert hospital.asked[-1] == "DELETE /status/7"
     assert len(hospital.tokens) == 1
+
+
+def test_what_was_deleted_comes_too_and_is_screened(hospital: Hospital, key: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    hospital.changed = {"deleted": [{"type": "Bundle", "url": f"{hospital.url}/files/4", "count": 1}]}
+    out = tmp_path / "bulk"
+    assert of(hospital, key).fetch(out).lines == {"Patient": 2, "Observation": 3000, "deleted": 1}
+    assert (out / "deleted.00000.ndjson").read_bytes() == DELETED
+    assert main(["screen", str(out), "--out", str(tmp_path / "out"), "--workers", "1", "--depth", "findings"]) == OK
+    assert json.loads((tmp_path / "out" / "quality.json").read_text())["deleted"] == {"Patient": 1}
+    assert json.loads((tmp_path / "out" / "end.json").read_text())["people"] == 1
+
+
+def test_other_counts_of_deletions_than_announced_are_refused(hospital: Hospital, key: Path, tmp_path: Path) -> None:
+    hospital.changed = {"deleted": [{"url": f"{hospital.url}/files/4", "count": 2}]}
+    with pytest.raises(RecordRefused, match="of deletions has 1 lines, and 2"):
+        of(hospital, key).fetch(tmp_path / "bulk")
 
 
 def test_a_token_is_used_for_five_minutes_at_most(hospital: Hospital, key: Path, tmp_path: Path) -> None:
