@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SURE = 1e-9
 _POSSIBLE = 1e-12  # [1] a finding that nothing brings is kept just possible
 _FACTORS = 16  # chances, none below `_POSSIBLE`, whose product is still a number
-_TOGETHER = 16  # patients whose sets are weighed at once: they fit into the cache of a core
+_TOGETHER = 8  # patients whose sets are weighed at once: they fit into the cache of a core
 
 
 class Network(msgspec.Struct, frozen=True):

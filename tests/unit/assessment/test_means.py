@@ -62,7 +62,7 @@ def test_sums_are_those_of_each_member(shown, form, treated: frozenset[str], by_
 
 def test_who_did_not_live_to_show_a_result_is_known(shown) -> None:
     shelf = Shelf(np.arange(MEMBERS), *shown)
-    alive = shelf.alive(question(RESULTS, frozenset({"pth"}), CHOICES))
+    alive = shelf.alive([(test, test == "pth") for test in RESULTS])
     dead = [np.isnan(shown[test == "pth"][test]) for test in RESULTS]
     assert (alive == ~np.any(dead, axis=0)).all()
 

@@ -10,13 +10,24 @@
 #endif
 
 #define MEMBERS 1024 /* that are taken at once, of as many sets as there are */
+#define PARTS 8      /* of a sum, side by side */
+#define FAR 1e70     /* errors, beyond which nothing lies */
 #define LEAST 1e-300 /* a chance that is still a number */
 
-static inline double below(double t)
+static inline double capped(double size)
 {
-    double size = fabs(t), root = sqrt(4.0 + size * size), rest = 4.0 / (root * (root + size));
-    double tail = rest * rest * (3.0 - rest) * 0.25;
-    return t <= 0.0 ? tail : 1.0 - tail;
+    return size > FAR ? FAR : size; /* what has no end is far enough away; NaN stays */
+}
+
+/* Chance of a value between two: tails of Student's law, both by one division. */
+static inline double between(double a, double b)
+{
+    double low = capped(fabs(a)), high = capped(fabs(b)), first = sqrt(4.0 + low * low), last = sqrt(4.0 + high * high);
+    double one = first * (first + low), other = last * (last + high), each = 4.0 / (one * other);
+    double below = each * other, above = each * one;
+    below = below * below * (3.0 - below) * 0.25;
+    above = above * above * (3.0 - above) * 0.25;
+    return (b <= 0.0 ? above : 1.0 - above) - (a <= 0.0 ? below : 1.0 - below);
 }
 
 static void chances(const double *restrict centre, double low, double high, int64_t count, double *restrict found)
@@ -24,16 +35,22 @@ static void chances(const double *restrict centre, double low, double high, int6
     for (int64_t member = 0; member < count; member++) {
         double upper = high - centre[member], lower = low - centre[member];
         int flip = lower > 0.0; /* the far tail keeps its digits on the lower side */
-        double chance = below(flip ? -lower : upper) - below(flip ? -upper : lower);
+        double chance = between(flip ? -upper : lower, flip ? -lower : upper);
         found[member] = chance < LEAST ? LEAST : chance;
     }
 }
 
 static double sum(const double *restrict each, int64_t count)
 {
-    double found = 0.0;
-    for (int64_t member = 0; member < count; member++)
+    double part[PARTS] = {0.0}, found = 0.0;
+    int64_t member = 0;
+    for (; member + PARTS <= count; member += PARTS)
+        for (int64_t lane = 0; lane < PARTS; lane++)
+            part[lane] += each[member + lane];
+    for (; member < count; member++)
         found += each[member];
+    for (int64_t lane = 0; lane < PARTS; lane++)
+        found += part[lane];
     return found;
 }
 

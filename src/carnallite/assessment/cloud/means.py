@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Texts = frozenset[str]
 
 
+Look = tuple[str, bool]  # a test, and whether its result was taken under treatment
+
+
 class Sums(NamedTuple):
     """What members of each set come to, for each choice of tests.
 
@@ -44,15 +47,14 @@ class Question(NamedTuple):
 
     Attributes
     ----------
-    looks : tuple of (str, bool)
-        Tests, and whether their results were taken under treatment.
+    looks : tuple of Look
     low, high : array [test]
         Between which values each result lies, as `weigh.limits` says it.
     choices : array [choice]
         A bit for each test that counts.
     """
 
-    looks: tuple[tuple[str, bool], ...]
+    looks: tuple[Look, ...]
     low: Numbers
     high: Numbers
     choices: Whole
@@ -89,10 +91,9 @@ class Shelf:
         self.rows = rows
         self._looks = {False: shown, True: treated}
         self._form = np.zeros((0, 0), np.int16) if form is None else form[rows].T.astype(np.int16, order="C")
-        self._centres: dict[tuple[str, bool], tuple[Numbers, int]] = {}
-        self._alive: dict[tuple[tuple[str, bool], ...], NDArray[np.bool_]] = {}
+        self._centres: dict[Look, tuple[Numbers, int]] = {}
 
-    def _centre(self, look: tuple[str, bool]) -> tuple[Numbers, int]:
+    def _centre(self, look: Look) -> tuple[Numbers, int]:
         """Return what members show of a test: logarithm, in units of the spread of its error; NaN in the dead.
 
         With it comes where it lies in memory.
@@ -105,13 +106,9 @@ class Shelf:
             found = self._centres[look] = centre, _at(centre)
         return found
 
-    def alive(self, asked: Question) -> NDArray[np.bool_]:
+    def alive(self, looks: Sequence[Look]) -> NDArray[np.bool_]:
         """Return who lived to show all results."""
-        found = self._alive.get(asked.looks)
-        if found is None:
-            found = np.all([~np.isnan(self._centre(look)[0]) for look in asked.looks], axis=0)
-            self._alive[asked.looks] = found
-        return found
+        return np.asarray(np.all([~np.isnan(self._centre(look)[0]) for look in looks], axis=0))
 
     def sums(self, asked: Question, first: Whole, size: Whole, often: Numbers) -> Sums:
         """Return what the members of each set come to.

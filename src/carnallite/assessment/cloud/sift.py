@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from carnallite.assessment.cloud.asked import Asked, asked_all
-from carnallite.assessment.cloud.means import Question, Shelf, lean_on_parts, question
+from carnallite.assessment.cloud.means import Look, Question, Shelf, lean_on_parts, question
 from carnallite.assessment.cloud.members import MOST, causes, forms, forms_of
 from carnallite.assessment.cloud.sets import IMPOSSIBLE, acting_on, described_by, replaced, scores, unread
 from carnallite.assessment.cloud.under import usual
@@ -69,8 +69,6 @@ class _Anybody(NamedTuple):
     "Where all of them begin, and how many there are."
     brought: Numbers
     "[finding, member] Chance that the causes of each, or nothing, bring a finding."
-    missed: Numbers
-    "[finding, member] Chance that they do not."
 
 
 class _Shelved(NamedTuple):
@@ -96,12 +94,21 @@ class Sieve:
         self.library = library
         self.anybody = cache(self._anybody)
         self.shelved = cache(self._shelved)
+        self.told = lru_cache(maxsize=65536)(self._told)
 
     def _anybody(self, treatment: int | None) -> _Anybody:
         whose = slice(None) if treatment is None else self.library.treatment == treatment
         rows = np.arange(len(self.library))[whose][:ANYBODY]
         brought = brought_of(acting_on(self.library.members.some(rows))).T.copy()
-        return _Anybody(self._shelf(rows), (np.array([0]), np.array([len(rows)])), brought, 1 - brought)
+        return _Anybody(self._shelf(rows), (np.array([0]), np.array([len(rows)])), brought)
+
+    def _told(
+        self, treatment: int | None, looks: tuple[Look, ...], present: tuple[int, ...], absent: tuple[int, ...]
+    ) -> float:
+        """Return how probable findings are in all who live to show some results: logarithm of the sum."""
+        anybody = self.anybody(treatment)
+        found = anybody.brought[list(present)].prod(axis=0) * (1 - anybody.brought[list(absent)]).prod(axis=0)
+        return float(np.log(found[anybody.shelf.alive(looks)].sum()))
 
     def _shelved(self, treatment: int | None) -> _Shelved:
         sets = self.library.by_set
@@ -171,21 +178,13 @@ def _seen(asked: Asked, sieve: Sieve) -> _Seen:
         place = choices[frozenset(results)]
         return float(np.log(likely[place] / living[place]))
 
-    chance = _by_findings(asked, anybody)[anybody.shelf.alive(asks)]
-    by_findings = asked.findings + np.log(likely[0]) - np.log(chance.sum())
+    states = (tuple(np.flatnonzero(asked.same & (asked.state == state)).tolist()) for state in (PRESENT, ABSENT))
+    told = sieve.told(treatment, asks.looks, *states)
+    by_findings = asked.findings + np.log(likely[0]) - told
     return _Seen(unread(asked, mean, in_anybody), by_findings, described_by(asked), looked_at)
 
 
 _NOTHING = frozenset[str]()
-
-
-def _by_findings(asked: Asked, anybody: _Anybody) -> Numbers:
-    """Return how probable the findings are that speak of results, in members with known causes: "member"."""
-    found = np.ones(anybody.brought.shape[1])
-    for state, chance in ((PRESENT, anybody.brought), (ABSENT, anybody.missed)):
-        for number in np.flatnonzero(asked.same & (asked.state == state)):
-            found *= chance[number]
-    return found
 
 
 def _like(under: Under) -> int:
