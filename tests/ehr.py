@@ -24,7 +24,7 @@ class Ehr:
     def __init__(self, resources: list[dict[str, Any]], **told: Any) -> None:
         self.resources = resources
         self.patient = next(one["id"] for one in resources if one["resourceType"] == "Patient")
-        self.url = ""
+        self.url, self.more = "", ""
         self.told = told  # what the token endpoint says besides
         self.configured: dict[str, Any] = {}
         self.capabilities = ["launch-ehr", "permission-v2"]
@@ -37,7 +37,7 @@ class Ehr:
 
     @property
     def base(self) -> str:
-        return f"{self.url}/fhir"
+        return f"{self.url}{self.more}/fhir"
 
     def authorized(self, location: str) -> str:
         """Return the code for which a browser would come back after somebody agreed."""
@@ -48,7 +48,7 @@ class Ehr:
         return code
 
     def __call__(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        path = urlsplit(asked.path).path
+        path = urlsplit(asked.path).path.removeprefix(self.more)
         if path == "/fhir/.well-known/smart-configuration":
             ends = {"authorization_endpoint": f"{self.url}/authorize", "token_endpoint": f"{self.url}/token",
                     "capabilities": self.capabilities, "code_challenge_methods_supported": ["S256"]}  # fmt: skip

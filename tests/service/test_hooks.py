@@ -425,6 +425,23 @@ def test_an_unsafe_order_is_stopped_at_each_signing(client: Client) -> None:
         assert "MedicationRequest 1: " in told["cards"][0]["detail"]
 
 
+def test_h54_an_objection_stands_from_choosing_to_signing_however_often_it_is_asked_for(client: Client) -> None:
+    draft = order("spironolactone, 25 mg by mouth daily")
+    more = order("spironolactone, 75 mg by mouth daily")
+    asked = [("order-select", draft), ("order-select", draft), ("order-select", more), ("order-sign", more)]
+    told = [client.hook(ordering(hook, one, found=at(5.6))).json() for hook, one in asked]
+    assert [card["source"]["topic"]["code"] for one in told for card in one["cards"]] == ["raas_in_hyperkalemia"] * 4
+    assert [one["extension"][hooks.EXTENSION]["shown_before"] for one in told] == [0] * 4
+
+
+def test_tablets_of_an_order_are_counted_against_the_limits(client: Client) -> None:
+    draft = order("Potassium Chloride 20 MEQ Extended Release Oral Tablet")
+    draft["dosageInstruction"] = [{"timing": {"repeat": {"frequency": 4, "period": 1, "periodUnit": "d"}},
+                                   "doseAndRate": [{"doseQuantity": {"value": 5, "code": "{pill}"}}]}]  # fmt: skip
+    (card,) = client.hook(ordering("order-sign", draft)).json()["cards"]
+    assert "400 mmol" in card["summary"] + card["detail"]
+
+
 def test_an_order_that_says_nothing_of_ours_is_silent(client: Client) -> None:
     for hook in ("order-select", "order-sign"):
         answer = client.hook(ordering(hook, PLAIN))

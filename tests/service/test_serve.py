@@ -185,6 +185,20 @@ def test_a_wrong_key_or_value_is_told(tmp_path: Path, text: str, says: str) -> N
         given(tmp_path, text)
 
 
+@pytest.mark.parametrize("table", ["clients", "smart"])
+@pytest.mark.parametrize("issuer", ["Our own EHR", f"https://ehr.example/{'x' * 2000}"])
+def test_an_issuer_under_which_nothing_could_be_audited_is_told_at_the_start(
+    tmp_path: Path, table: str, issuer: str
+) -> None:
+    file = tmp_path / "serve.toml"
+    more = 'client = "x"' if table == "smart" else ""
+    file.write_text(f'[[{table}]]\nissuer = "{issuer}"\n{more}\n')
+    with pytest.raises(SettingError, match="issuer"):
+        settings.read(file)
+    file.write_text(file.read_text().replace(issuer, f"https://ehr.example/{'x' * 1000}"))
+    assert len(getattr(settings.read(file), table)) == 1
+
+
 def test_a_password_never_stands_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match="password") as told:
         given(tmp_path, 'store = "postgresql://user:hunter2@db/kept"')

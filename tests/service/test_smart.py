@@ -286,6 +286,14 @@ def test_a_confidential_client_shows_its_key(tmp_path: Path) -> None:
         assert launch.whole().status_code == 200
 
 
+def test_a_launch_from_a_server_with_a_long_address_is_audited(tmp_path: Path) -> None:
+    ehr = Ehr(resources(CASES[0]))
+    ehr.more = "/" + "x" * 1000  # as the SMART launcher has them: all its options stand in its address
+    with launching(tmp_path, ehr) as launch:
+        assert launch.whole().status_code == 200
+        assert rows(launch)[-1]["server"] == ehr.base
+
+
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     key = tmp_path / "own.jwk"
     key.write_text(json.dumps(callers.private(callers.ec_key(), "own")))

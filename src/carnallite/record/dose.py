@@ -32,6 +32,11 @@ _PER_DAY = {
     "three times": 3, "tds": 3, "tid": 3, "four times": 4, "qds": 4, "qid": 4, "five times": 5, "six times": 6,
     "weekly": 1 / 7,
 }  # fmt: skip
+_COUNTED = re.compile(r"\{?(?:tab(?:let)?s?|tbl|pills?|cap(?:sule|let)?s?|packets?|sachets?)\}?", re.IGNORECASE)
+_STRENGTH = re.compile(
+    r"(?<![\d.,])(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>mmol|meq|mg|gm|g|ug|mcg|µg)\b(?P<per>\s*/)?",
+    re.IGNORECASE,
+)
 _GRAMS = frozenset({"g", "gm", "gram", "grams"})
 _INJECTED = frozenset({"intravenous", "intramuscular", "subcutaneous"})
 _PERIODS = {"d": 1, "day": 1, "24h": 1, "h": 24, "hour": 24, "week": 1 / 7, "wk": 1 / 7}
@@ -64,8 +69,23 @@ def dose_of(entry: Entry, ingredient: str, issues: list[Issue]) -> Dose:
         per_day = 24 / int(hours) if hours and int(hours) else _PER_DAY.get((often["word"] or "").casefold())
     if value is None:
         return Dose()
+    value, unit = _by_strength(value, unit, entry.text)
     elemental = _elemental(entry, ingredient, value, unit.casefold(), issues)
     return Dose(value, unit, per_day, elemental)
+
+
+def _by_strength(value: float, unit: str, name: str) -> tuple[float, str]:
+    """Return a dose in pieces by the one strength that the name of the product has; otherwise as it was.
+
+    >>> _by_strength(3, "{pill}", "Potassium Chloride 20 MEQ Extended Release Oral Tablet")
+    (60.0, 'meq')
+    >>> _by_strength(1, "tablet", "Hydrochlorothiazide 25 MG / Spironolactone 25 MG Oral Tablet")
+    (1, 'tablet')
+    """
+    found = list(_STRENGTH.finditer(name)) if _COUNTED.fullmatch(unit) else []
+    if len(found) != 1 or found[0]["per"]:
+        return value, unit
+    return value * float(found[0]["value"]), found[0]["unit"].casefold()
 
 
 def _elemental(entry: Entry, ingredient: str, value: float, unit: str, issues: list[Issue]) -> float | None:

@@ -103,6 +103,26 @@ def test_the_element_in_a_magnesium_dose(text: str, unit: str, route: str, expec
     assert not issues
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "unit", "expected"),
+    [
+        ("Potassium Chloride 20 MEQ Extended Release Oral Tablet", 3, "{pill}", (60, "meq")),
+        ("Potassium Chloride 10mEq ER Capsule", 2, "CAP", (20, "meq")),
+        ("Spironolactone 100 MG Oral Tablet", 0.5, "tablet", (50, "mg")),
+        ("Hydrochlorothiazide 25 MG / Spironolactone 25 MG Oral Tablet", 2, "tablet", (2, "tablet")),
+        ("Potassium Chloride 1.33 MEQ/ML Oral Solution", 2, "packet", (2, "packet")),
+        ("potassium chloride", 2, "tablet", (2, "tablet")),
+        ("Potassium Chloride 20 MEQ Oral Tablet", 15, "mL", (15, "mL")),
+        ("Potassium Chloride 20 MEQ Oral Tablet", 40, "mmol", (40, "mmol")),
+    ],
+)
+def test_pieces_count_by_the_strength_in_the_name(
+    name: str, count: float, unit: str, expected: tuple[float, str]
+) -> None:
+    dose = dose_of(Entry(kind="drug", where="x", text=name, dose=count, dose_unit=unit), "potassium_chloride", [])
+    assert (dose.value, dose.unit) == expected
+
+
 def test_a_magnesium_dose_in_mg_alone_is_an_issue() -> None:
     reading = read(
         drug("magnesium oxide", dosage=[{"text": "400 mg twice daily"}]), observation("2823-3", 4.0, "mmol/L")

@@ -111,7 +111,7 @@ def found(advice: Advice, timeline: Timeline, patient: str, *, units: words.Unit
 
 
 def ordered(assessment: Assessment, findings: Iterable[OrderFinding], *, valid_h: float) -> Found:
-    """Return what cards may say of draft orders; what hardly ever may be given is said at each signing."""
+    """Return what cards may say of draft orders, each time: clients take an empty answer as all clear."""
     facts = [_objection(one) for one in findings if one.severity != "info" or one.kind in _NOT_CHECKED]
     return Found(
         index=assessment.index,
@@ -135,7 +135,7 @@ def _objection(one: OrderFinding) -> Fact:
         id=one.id, name=summary.rstrip("."), indicator=one.severity, do=do,
         summary=_fitting(summary, words.plain(f"{one.drug}: {one.limit}"), "Review this order before it is signed"),
         why="; ".join([f"{one.order}: {summary.rstrip('.')}", *(words.plain(why).rstrip(".") for why in one.why[:4])]),
-        marks=() if one.severity == "critical" else ((f"order {one.id}", 0),),
+        marks=(),
     )  # fmt: skip
 
 

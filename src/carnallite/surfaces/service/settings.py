@@ -15,6 +15,7 @@ from carnallite import datafile
 from carnallite.errors import SettingError, did_you_mean
 from carnallite.surfaces.service.apps import App
 from carnallite.surfaces.service.door import Limits
+from carnallite.surfaces.service.store import is_code
 from carnallite.surfaces.service.tokens import Client
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _from_file(key: str, path: str) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what is not safe: another address than loopback without TLS, authentication and intended use.
+    """Refuse what is not safe or cannot be audited; another address than loopback needs TLS, callers, intended use.
 
     Raises
     ------
@@ -204,6 +205,10 @@ def check(settings: Settings) -> None:
         raise SettingError("tls_key", "certificate and key go together.", "Give both or none.")
     if settings.public_url and urlsplit(settings.public_url).scheme not in {"http", "https"}:
         raise SettingError("public_url", "it is no web address.", "Write https://cds.example.org.")
+    for table in ("clients", "smart"):
+        if not all(is_code(one.issuer) for one in getattr(settings, table)):
+            what = "an issuer is no plain address, or has more than 2,000 letters."
+            raise SettingError(table, what, "Write it as the EHR does; each call is audited under it.")
     if _is_loopback(settings.host):
         return
     needs = {

@@ -31,7 +31,7 @@ FACTS = frozenset({
     "client", "code", "count", "hook", "instance", "key", "kind", "operation", "outcome", "patient", "reason",
     "request", "resource", "server", "service", "status", "user",
 })  # fmt: skip
-_PLAIN = re.compile(r"[\w.:/@+$~%=-]{0,300}", re.ASCII)  # codes and addresses; no sentence, no name with a space
+_PLAIN = re.compile(r"[\w.:/@+$~%=-]{0,2000}", re.ASCII)  # codes and addresses; no sentence, no name with a space
 _START = "0" * 64
 _LONG_OVER = timedelta(hours=1)  # after which a used token is forgotten: it ended minutes after it was shown
 
@@ -131,7 +131,7 @@ class Store:
             It is not on disk: whatever was asked must be refused.
         """
         told = _canonical(facts)
-        if not _PLAIN.fullmatch(action):
+        if not is_code(action):
             raise ValueError("an action is a code")
         with self._transaction() as database:
             number, previous, _ = self._head()
@@ -256,12 +256,17 @@ class Store:
             yield self._database
 
 
+def is_code(text: str) -> bool:
+    """Return whether a text has a place in the audit log: codes and addresses do, sentences do not."""
+    return _PLAIN.fullmatch(text) is not None
+
+
 def _canonical(facts: Mapping[str, str | int | bool | None]) -> str:
     """Return facts as JSON, if they hold nothing but codes."""
     for name, value in facts.items():
         if name not in FACTS or not isinstance(value, str | int | None):
             raise ValueError(f"the audit log has no place for '{name}'")
-        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        if isinstance(value, str) and not is_code(value):
             raise ValueError(f"the audit log takes codes, and '{name}' is none")
     return json.dumps(dict(facts), sort_keys=True, ensure_ascii=True)
 
