@@ -93,6 +93,9 @@ def check_card(card: dict[str, Any]) -> None:
     assert len(card["detail"].split("\n\n")) <= 5
     assert "Valid until" in card["detail"]
     assert "**Because:**" in card["detail"]
+    missing = card["detail"].partition("**Not known:** ")[2].split("\n\n")[0]
+    for id, test in knowledge().investigations.items():
+        assert id not in analytes() or not (test.name in missing and analytes()[id].name in missing), missing
     for reason in card["overrideReasons"]:
         assert {"system", "code", "display"} == reason.keys()
     for link in card["links"]:

@@ -24,7 +24,7 @@ from carnallite.errors import PlanError
 from carnallite.knowledge import Ceiling, Contraindication, knowledge
 from carnallite.physiology.scenario import Dose
 from carnallite.physiology.timing import DAY
-from carnallite.plan.amounts import given
+from carnallite.plan.amounts import Given, given
 from carnallite.plan.numbers import numbers
 from carnallite.plan.safety import EVERYTHING, Guard, only_asks, tables, told
 from carnallite.quantity import analyte
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from carnallite.assessment import Alert
     from carnallite.knowledge import Safety
-    from carnallite.plan.amounts import Given
     from carnallite.plan.safety import Line
     from carnallite.record import Exposure, Order, Reading
 
@@ -93,12 +92,16 @@ class OrderFinding(Value, frozen=True):
 
 
 class _Part(NamedTuple):
-    """What an order brings of one drug, as the table counts it; what of its measures is not known."""
+    """What an order brings of one drug, as the table counts it; what of its measures is not known.
+
+    Where `unread` says what could not be read, the dose brings nothing: no ceiling is checked, contraindications are.
+    """
 
     exposure: Exposure
     dose: Given
     rate_known: bool
     fluid_known: bool
+    unread: str = ""
 
 
 def review(reading: Reading, orders: Sequence[Order], *, limits: Path | None = None) -> tuple[OrderFinding, ...]:
@@ -128,9 +131,7 @@ def review(reading: Reading, orders: Sequence[Order], *, limits: Path | None = N
     for order in orders:
         for exposure in order.exposures:
             part = _part(order, exposure)
-            if isinstance(part, OrderFinding):
-                found.append(part)
-            elif part is not None:
+            if part is not None:
                 found += _judged(order, part, alone, together)
         found += _ruled(order, reading)
     found.sort(key=lambda one: (_ORDER.index(one.severity), one.unknown, one.order, one.id))
@@ -154,15 +155,16 @@ def _running(facts: Facts) -> Iterator[Given]:
             continue
 
 
-def _part(order: Order, exposure: Exposure) -> _Part | OrderFinding | None:
-    """Return what an order brings of one drug, or what could not be read; nothing if the table has no part in it."""
+def _part(order: Order, exposure: Exposure) -> _Part | None:
+    """Return what an order brings of one drug; nothing if the table has no part in it."""
     groups = membership().get(exposure.ingredient, frozenset({exposure.ingredient}))
-    if not set(CHECKED) & set(groups):
+    things = [thing for thing in CHECKED if thing in groups]
+    if not things:
         return None
     what = substance_of(exposure)
     amount = amount_of(exposure, what) if what is not None else ""
     if what is None or not amount:
-        return _not_read(order, exposure, "what it holds of the element")
+        return _unread(exposure, things, "what it holds of the element")
     over = order.over_h or (numbers()["push"] if order.push else None)
     injected = exposure.route not in {None, "oral", "enteral"}
     each = DAY / exposure.per_day if exposure.per_day else DAY
@@ -173,15 +175,19 @@ def _part(order: Order, exposure: Exposure) -> _Part | OrderFinding | None:
     try:
         brought = given(dose, volume=f"{order.volume_l:.6f} L" if order.volume_l else "")
     except PlanError:
-        return _not_read(order, exposure, "dose and route")
+        return _unread(exposure, things, "dose and route")
     return _Part(exposure, brought, over is not None or not injected, order.volume_l is not None or not injected)
 
 
-def _not_read(order: Order, exposure: Exposure, what: str) -> OrderFinding:
-    name = _name(exposure)
+def _unread(exposure: Exposure, things: Sequence[str], what: str) -> _Part:
+    brings = Given(dict.fromkeys(things, 0.0), dose_route(exposure), (0.0,), DAY, None, 0)
+    return _Part(exposure, brings, rate_known=False, fluid_known=False, unread=what)
+
+
+def _not_read(order: Order, part: _Part) -> OrderFinding:
     return OrderFinding(
-        order=order.where, kind="not_read", severity="info", id=f"{exposure.ingredient}_not_read",
-        summary=f"{name}: {what} could not be read, so the dose was not checked",
+        order=order.where, kind="not_read", severity="info", id=f"{part.exposure.ingredient}_not_read",
+        summary=f"{_name(part.exposure)}: {part.unread} could not be read, so the dose was not checked",
         do="Write the dose in mmol of the element, with its route.",
     )  # fmt: skip
 
@@ -211,9 +217,13 @@ def _judged(order: Order, part: _Part, alone: Guard, together: Guard) -> Iterato
             continue
         added = line.limit.id not in own  # the order keeps the limit, and does not with what is given now
         ordered = _ordered(part, line, together if added else alone)
-        yield _of_line(order, part, line, ordered, spared=bool(verdict.spared[0]), together=added)
+        spared = bool(verdict.spared[0]) and not part.unread  # what is spared is known to be small
+        yield _of_line(order, part, line, ordered, spared=spared, together=added)
     if asked:
         yield _asked(order, part, tuple(asked))
+    if part.unread:
+        yield _not_read(order, part)
+        return
     yield from _not_measured(order, part, alone.table, lacks_fluid=lacks_fluid)
     everybody = alone.everybody()
     alone.take(part.dose, everybody)

@@ -154,6 +154,22 @@ def test_a_dose_that_cannot_be_read_is_told() -> None:
     assert said["rate_not_given"].severity == "warning"
 
 
+@pytest.mark.parametrize(
+    ("record", "sign", "id"),
+    [
+        ((*WELL, magnesium(0.5), condition("anuria")), draft("magnesium sulfate", "1 vial IV"), "magnesium_anuria"),
+        ((*WELL, magnesium(0.5), condition("third degree AV block")), draft("magnesium sulfate", "IV as directed"),
+         "magnesium_heart_block"),
+        ((*WELL, potassium(6.1)), draft("potassium chloride", "1 sachet oral"), "potassium_high"),
+    ],
+)  # fmt: skip
+def test_a_contraindication_holds_for_a_dose_that_cannot_be_read(record: Any, sign: Any, id: str) -> None:
+    said = found(*record, sign=sign)
+    assert said[id].severity == "critical" and said[id].kind == "contraindication"
+    assert any(one.endswith("_not_read") for one in said)
+    assert not {one.kind for one in said.values()} & {"limit"}
+
+
 def test_doses_of_a_child_are_outside() -> None:
     child = read(magnesium(0.5), who={"resourceType": "Patient", "id": "p1", "birthDate": "2015-01-01"})
     said = {one.id: one for one in review(child, orders(draft("magnesium sulfate", "8 mmol IV over 4 h")))}

@@ -16,7 +16,7 @@ import msgspec
 
 from carnallite import datafile
 from carnallite.knowledge import Reviewed, knowledge
-from carnallite.quantity import Numbers, analyte
+from carnallite.quantity import Numbers, analyte, analytes
 from carnallite.surfaces import words
 from carnallite.surfaces.plans import dose_text, lettered
 from carnallite.surfaces.service import drafts
@@ -232,9 +232,15 @@ def _lines(advice: Advice) -> Iterator[str]:
     plans = [_plan(letter, plan) for letter, plan in lettered(advice) if plan.possible]
     if plans:
         yield f"**Options:** {'; or '.join(plans[:2])}"
-    asked = dict.fromkeys([*advice.missing, *(one.name for one in advice.next_tests[:_TESTS])])
+    further = (one.name for one in advice.next_tests[:_TESTS] if not _is_missing(one.id, advice))
+    asked = dict.fromkeys([*advice.missing, *further])
     if asked:
         yield f"**Not known:** {_escaped('; '.join(list(asked)[: _TESTS + 1]))}"
+
+
+def _is_missing(test: str, advice: Advice) -> bool:
+    """Return whether a test is among what is missing, under the name of what it measures."""
+    return test in analytes() and any(name.startswith(analyte(test).name) for name in advice.missing)
 
 
 def _plan(letter: str, plan: Plan) -> str:
