@@ -175,7 +175,8 @@ def _sifted(everybody: Panel, cases: Iterable[_Case], said: Callable[[str], None
             except FAILED as error:
                 failed[row] = _failed(error)
     weighed = [row for row in rows if row not in failed]
-    return _Sifted(library, among(listed, weighed, some(to_disorders(columns, acting, weighed), weighed)), failed)
+    mine = some(to_disorders(columns, acting, weighed), weighed)
+    return _Sifted(library, among(listed, [(weighed, mine)]), failed)
 
 
 def _answer(  # noqa: PLR0913  (each is something else)

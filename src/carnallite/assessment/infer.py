@@ -209,11 +209,12 @@ def alone(posterior: Posterior, row: int) -> Posterior:
     return some(posterior, slice(row, row + 1))
 
 
-def among(posterior: Posterior, rows: Sequence[int], found: Posterior) -> Posterior:
-    """Return the posterior of everybody with another one of some patients, by their rows."""
+def among(posterior: Posterior, found: Iterable[tuple[Sequence[int], Posterior]]) -> Posterior:
+    """Return the posterior of everybody with other ones of some patients, by their rows."""
     changed = {name: getattr(posterior, name).copy() for name in ("marginal", "candidates", "odds", "joint")}
-    for name, everybody in changed.items():
-        everybody[rows] = getattr(found, name)
+    for rows, theirs in found:
+        for name, everybody in changed.items():
+            everybody[rows] = getattr(theirs, name)
     return msgspec.structs.replace(posterior, **changed)
 
 

@@ -128,7 +128,7 @@ def judge(columns: Columns, posterior: Posterior, row: int) -> tuple[Posterior, 
         shown=drawn.shown,
         describes=float(describes.sum()),
     )
-    return among(posterior, [row], replaced(mine, score[None])), cloud
+    return among(posterior, [([row], replaced(mine, score[None]))]), cloud
 
 
 class _Drawn:

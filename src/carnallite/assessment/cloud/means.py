@@ -64,7 +64,7 @@ def question(results: Results, treated: Texts, choices: Sequence[Texts]) -> Ques
     """Return what is asked about some results (between which values they lie, in canonical units)."""
     low, high = (np.array(ends) for ends in zip(*(limits(test, *ends) for test, ends in results.items()), strict=True))
     bit = {test: 1 << place for place, test in enumerate(results)}
-    chosen = np.array([sum(bit[test] for test in tests) for tests in choices])
+    chosen = np.array([sum(bit[test] for test in tests) for tests in choices], np.int64)
     return Question(tuple((test, test in treated) for test in results), low, high, chosen)
 
 

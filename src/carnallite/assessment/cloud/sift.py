@@ -114,7 +114,7 @@ class Sieve:
         sets = self.library.by_set
         own = [rows if treatment is None else rows[self.library.treatment[rows] == treatment] for rows in sets.values()]
         own = [rows[:EACH] for rows in own]
-        size = np.array([*map(len, own), 0])
+        size = np.array([*map(len, own), 0], np.int64)
         first = np.concatenate([[0], np.cumsum(size[:-1])])
         place = np.full((len(causes()) + 1,) * MOST, len(own), np.int32)
         acting = np.array([(*acting, *[len(causes())] * (MOST - len(acting))) for acting in sets])
@@ -135,7 +135,7 @@ def _sieve(library: Library) -> Sieve:
 def sift(columns: Columns, posterior: Posterior, rows: Sequence[int], library: Library) -> Sifted:
     """Return what a library says of some patients; nobody's answer depends on the others."""
     describes, looked_at = np.full(columns.size, np.nan), np.zeros(columns.size, np.int64)
-    found = posterior
+    found = []
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         mine, asked = asked_all(columns, posterior, some)
@@ -148,8 +148,8 @@ def sift(columns: Columns, posterior: Posterior, rows: Sequence[int], library: L
         top = score.max(axis=1, keepdims=True)
         describes[some] = np.exp(body - top).sum(axis=1) / np.exp(score - top).sum(axis=1)
         looked_at[some] = [one.looked_at for one in seen]
-        found = among(found, some, replaced(mine, score))
-    return Sifted(found, describes, looked_at)
+        found.append((some, replaced(mine, score)))
+    return Sifted(among(posterior, found), describes, looked_at)
 
 
 class _Seen(NamedTuple):
