@@ -28,8 +28,7 @@ from carnallite.assessment.cloud.shown import BODY, CLOSE, TESTS, estimated, par
 from carnallite.assessment.cloud.under import under_at
 from carnallite.assessment.cloud.weigh import TAILS, errors, numbers, weights
 from carnallite.assessment.facts import PRESENT
-from carnallite.assessment.infer import told
-from carnallite.assessment.network import network, told_of
+from carnallite.assessment.network import network, told, told_of
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 from carnallite.physiology import population
@@ -192,7 +191,7 @@ def _template(id: str, everybody: Panel, row: int) -> Template | None:
         return None
     candidates = tuple(network().causes[number] for number in posterior.candidates[row])
     by_hand = np.array([not knowledge().findings[finding].tests for finding in network().findings])
-    score = posterior.odds[row] + told(posterior, row, by_hand)
+    score = posterior.odds[row] + told(posterior.candidates[[row]], posterior.state[[row]], by_hand[None])[0]
     chance = np.exp(score - score.max())
     outside = posterior.sets[:, [cause not in causes() for cause in candidates]].any(axis=1)
     if chance[outside].sum() > ALONE * chance.sum():

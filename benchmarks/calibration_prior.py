@@ -9,8 +9,7 @@ from calibration_patients import DECISIVE, templates
 
 from carnallite.assessment.cloud.judge import SETS, judge
 from carnallite.assessment.columns import results_in
-from carnallite.assessment.infer import told
-from carnallite.assessment.network import network
+from carnallite.assessment.network import network, told
 from carnallite.assessment.panel import panel
 from carnallite.knowledge import knowledge
 
@@ -55,7 +54,7 @@ def without_results(number: int) -> Without:
     everybody = panel([template.timeline])
     posterior = everybody.posterior
     judged, _ = judge(everybody.columns, posterior, 0)
-    expected = posterior.odds[0] + told(posterior, 0, np.ones(len(network().findings), bool))
+    expected = (posterior.odds + told(posterior.candidates, posterior.state, np.ones_like(posterior.state, bool)))[0]
     names = [network().causes[row] for row in posterior.candidates[0]]
     moved = np.abs(judged.marginal - posterior.marginal)[0]
     paired = np.abs(_shares(posterior.odds[0]) @ posterior.sets - posterior.prior[0, posterior.candidates[0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -35,8 +36,23 @@ def render_pdf(html: str) -> bytes:
         The package weasyprint or a library of the system that it needs is not installed.
     """
     weasyprint = _weasyprint()
-    document = weasyprint.HTML(string=html, url_fetcher=_refused)
+    document = weasyprint.HTML(string=_whole_units(html), url_fetcher=_refused)
     return bytes(document.write_pdf(pdf_variant=VARIANT))
+
+
+# What is no text of the page, or a piece of text; a unit with a slash, after which some versions of Pango end a line.
+_TEXT = re.compile(r"(<(head|style|script|svg)\b.*?</\2>|<[^>]*>)|([^<]+)", re.DOTALL)
+_UNIT = re.compile(r"[A-Za-zµ]+(?:/[A-Za-zµ]+)+")
+
+
+def _whole_units(html: str) -> str:
+    """Return a page whose units with a slash are never torn by the end of a line."""
+
+    def kept(found: re.Match[str]) -> str:
+        apart, _, text = found.groups()
+        return apart or _UNIT.sub(r'<span style="white-space: nowrap">\g<0></span>', text)
+
+    return _TEXT.sub(kept, html)
 
 
 def _refused(url: str, *_: object, **__: object) -> None:
